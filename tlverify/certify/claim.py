@@ -1,0 +1,160 @@
+"""Writing claims: what is to be proved about a graph, as canonical JSON that the kernel reads.
+
+Nothing here is trusted for a proof: the kernel reads the claim's bytes itself and says in words what they claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.graph import Graph, TlverifyError, canonical_json, digest
+
+Number = int | float | str | Decimal | Fraction
+
+
+class ClaimError(TlverifyError):
+    """A claim cannot be made: its parts do not fit the graph or each other."""
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """sum of coefficient * value[index] >= bound (> bound if strict). Terms are (value name, index, coefficient)."""
+
+    terms: tuple[tuple[str, int, Fraction], ...]
+    bound: Fraction = Fraction(0)
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """No input of the region reaches the bad set.
+
+    `region` is the JSON data of each input's region; `lower` and `upper` its exact ends, flat, by input name.
+    `bad` is a disjunction of conjunctions.
+    """
+
+    graph_digest: str
+    region: tuple[dict[str, Any], ...]
+    lower: dict[str, tuple[Fraction, ...]]
+    upper: dict[str, tuple[Fraction, ...]]
+    bad: tuple[tuple[Inequality, ...], ...]
+    semantics: str = "real"
+
+    @cached_property
+    def data(self) -> bytes:
+        """The canonical bytes of the claim file."""
+        disjuncts = [
+            [
+                {
+                    "terms": [[name, index, str(coefficient)] for name, index, coefficient in row.terms],
+                    "bound": str(row.bound),
+                    "strict": int(row.strict),
+                }
+                for row in conjuncts
+            ]
+            for conjuncts in self.bad
+        ]
+        return canonical_json(
+            {
+                "format": "tlverify.claim",
+                "version": 1,
+                "graph": self.graph_digest,
+                "semantics": self.semantics,
+                "region": list(self.region),
+                "bad": disjuncts,
+            }
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal sha256 of `data`."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def exact(value: Number, what: str = "number") -> Fraction:
+    """The rational that a number is written as: 0.02 is 1/50, not the float nearest to it."""
+    try:
+        return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ClaimError(f"{what}: expected a finite number such as 0.02 or 1/50, found {value!r}") from None
+
+
+def robustness(
+    graph: Graph,
+    centers: npt.ArrayLike,
+    labels: Sequence[int] | npt.NDArray[Any],
+    epsilon: Number,
+    clip: tuple[Number, Number] = (0, 1),
+) -> list[Claim]:
+    """For each center: every input within `epsilon` of it per coordinate, and within `clip`, is given its label.
+
+    `centers` is (n, *input shape), taken as the exact numbers stored; `labels` is (n,). The label's logit must be
+    strictly the largest: a tie counts as bad. Raises ClaimError if the graph is not a classifier with one input
+    and one output vector, or if the arrays do not fit it.
+    """
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ClaimError(
+            f"robustness needs one input and one output, found {len(graph.inputs)} and {len(graph.outputs)}"
+        )
+    source, output = graph.inputs[0], graph.outputs[0]
+    classes = int(np.prod(graph.types[output].shape))
+    points = np.asarray(centers)
+    if points.dtype.kind not in "fui" or points.shape[1:] != source.shape:
+        shape = ["n", *source.shape]
+        raise ClaimError(f"centers: expected numbers of shape {shape}, found {points.dtype}{list(points.shape)}")
+    if not np.isfinite(points).all():
+        row = int(np.argwhere(~np.isfinite(points))[0][0])
+        raise ClaimError(f"centers: example {row} holds a NaN or an infinity")
+    if len(labels) != len(points):
+        raise ClaimError(f"labels: expected {len(points)}, one for each center, found {len(labels)}")
+    radius, low, high = exact(epsilon, "epsilon"), exact(clip[0], "clip"), exact(clip[1], "clip")
+    if radius < 0:
+        raise ClaimError(f"epsilon: expected a radius >= 0, found {epsilon}")
+    graph_digest = digest(graph)
+    claims = []
+    for row, (point, label) in enumerate(zip(points, labels, strict=True)):
+        if not 0 <= int(label) < classes:
+            raise ClaimError(f"labels: example {row} has label {label}, the graph has {classes} classes")
+        center = [Fraction(value) for value in point.ravel().tolist()]
+        lower, upper = [max(c - radius, low) for c in center], [min(c + radius, high) for c in center]
+        if any(a > b for a, b in zip(lower, upper, strict=True)):
+            raise ClaimError(f"centers: example {row} is farther than epsilon from the clip range [{low}, {high}]")
+        region = {
+            "kind": "linf_ball",
+            "input": source.name,
+            "center": [str(c) for c in center],
+            "radius": str(radius),
+            "clip": [str(low), str(high)],
+        }
+        bad = tuple(_beats(output, other, int(label)) for other in range(classes) if other != int(label))
+        ends = {source.name: tuple(lower)}, {source.name: tuple(upper)}
+        claims.append(Claim(graph_digest, (region,), *ends, bad))
+    return claims
+
+
+def box(
+    graph: Graph,
+    ranges: dict[str, tuple[Iterable[Number], Iterable[Number]]],
+    bad: Sequence[Sequence[Inequality]],
+) -> Claim:
+    """No input with each entry in its range (lower ends, upper ends; flat) satisfies a conjunction of `bad`."""
+    lower = {name: tuple(exact(v, name) for v in ends[0]) for name, ends in ranges.items()}
+    upper = {name: tuple(exact(v, name) for v in ends[1]) for name, ends in ranges.items()}
+    region = tuple(
+        {"kind": "box", "input": name, "lower": [*map(str, lower[name])], "upper": [*map(str, upper[name])]}
+        for name in ranges
+    )
+    return Claim(digest(graph), region, lower, upper, tuple(tuple(row) for row in bad))
+
+
+def _beats(output: str, other: int, label: int) -> tuple[Inequality, ...]:
+    return (Inequality(((output, other, Fraction(1)), (output, label, Fraction(-1)))),)

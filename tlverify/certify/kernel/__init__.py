@@ -1,0 +1,71 @@
+"""The proof kernel: the only code that can turn a claim into a verdict. Standard library only.
+
+    check(graph, parameters, claim, certificate) -> Accepted
+
+reads four files' bytes and returns what they prove, or raises Rejected (well-formed, but no proof) or
+Malformed (not in the format). It never repairs and never guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.errors import Malformed as Malformed
+from tlverify.certify.kernel.errors import Rejected as Rejected
+from tlverify.certify.kernel.network import Network as Network
+from tlverify.certify.kernel.network import read_network as _read_network
+from tlverify.certify.kernel.proof import check_proof
+from tlverify.certify.kernel.reader import fields, parse_certificate
+from tlverify.certify.kernel.rules import RULES
+from tlverify.certify.kernel.witness import check_witness
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What an accepted certificate establishes.
+
+    `verdict` is "verified" (no point of the region is bad; `margin` > 0, or >= 0 where the bad set is strict,
+    is by how much) or "falsified" (the certificate holds a point of the region that is bad). `statement` is
+    the claim in words; `claim` and `graph` are the digests that it is about.
+    """
+
+    verdict: str
+    statement: str
+    claim: str
+    graph: str
+    margin: Fraction | None
+
+
+def read_network(graph: bytes, parameters: bytes) -> Network:
+    """Read a graph once to check many certificates about it."""
+    return _read_network(graph, parameters, RULES)
+
+
+def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> Accepted:
+    """Check a certificate given the bytes of all four files."""
+    return check_with(read_network(graph, parameters), claim, certificate)
+
+
+def check_with(network: Network, claim: bytes, certificate: bytes) -> Accepted:
+    """Check a certificate about a network that has been read."""
+    statement = read_claim(claim, network)
+    header, payload = parse_certificate(certificate)
+    if header.get("claim") != statement.digest:
+        found = str(header.get("claim"))[:64]
+        raise Rejected("certificate", f"it is for claim {found!r}, this claim is {statement.digest}")
+    known = {"format": str, "version": int, "claim": str, "kind": str, "payload": int}
+    kind = header.get("kind")
+    margin = None
+    if kind == "proof":
+        *_, steps = fields(header, "certificate header", **known, steps=list)
+        margin = check_proof(network, statement, steps, payload)
+        verdict = "verified"
+    elif kind == "witness":
+        fields(header, "certificate header", **known)
+        check_witness(network, statement, payload)
+        verdict = "falsified"
+    else:
+        raise Malformed(f"certificate header: kind {str(kind)[:40]!r} is not one of proof, witness")
+    return Accepted(verdict, str(statement), statement.digest, network.digest, margin)

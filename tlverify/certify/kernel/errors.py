@@ -1,0 +1,24 @@
+"""How the kernel says no, and the limits past which it does."""
+
+MAX_JSON_BYTES = 64 << 20
+MAX_PARAMETER_BYTES = 4 << 30
+MAX_PAYLOAD_BYTES = 4 << 30
+MAX_HEADER_BYTES = 64 << 20
+MAX_INTEGER_DIGITS = 20
+MAX_RATIONAL_DIGITS = 400
+MAX_NODES = 100_000
+MAX_ELEMENTS = 1 << 28
+MAX_RANK = 16
+
+
+class Malformed(Exception):
+    """A file is not in its format: it says nothing, so there is nothing to accept or reject."""
+
+
+class Rejected(Exception):
+    """A well-formed certificate does not prove its claim. `step` names where, the message says why."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason

@@ -1,0 +1,92 @@
+"""Claims in, verdicts out: the search proposes certificates, the kernel decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify import kernel
+from tlverify.certify.claim import Claim
+from tlverify.certify.search.bounds import Network, prepare
+from tlverify.certify.search.problem import build, form
+from tlverify.certify.search.strategy import Progress, propose
+from tlverify.graph import Graph, to_bytes
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one claim.
+
+    `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, else "unknown" with its `reason`.
+    `margin` is the least amount by which the bad set is missed: proved if verified, else the search's best bound
+    (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a search
+    over several claims at once is divided evenly.
+    """
+
+    claim: Claim
+    verdict: str
+    reason: str
+    certificate: bytes | None
+    margin: float
+    witness: dict[str, npt.NDArray[np.float64]] | None
+    search_seconds: float
+    check_seconds: float
+
+
+def certify(graph: Graph, claims: Sequence[Claim], *, timeout: float | None = None, seed: int = 0) -> Iterator[Result]:
+    """Yield a Result for each claim, in order.
+
+    `timeout` is in seconds of search for each claim. A verdict depends on the graph, the claim and the seed only,
+    unless a timeout strikes.
+    """
+    network = prepare(graph)
+    trusted = kernel.read_network(*to_bytes(graph))
+    for _, group in groupby(claims, form):
+        same = list(group)
+        for start in range(0, len(same), BATCH):
+            yield from _certify_batch(network, trusted, same[start : start + BATCH], timeout, seed)
+
+
+def _certify_batch(
+    network: Network, trusted: kernel.Network, claims: Sequence[Claim], timeout: float | None, seed: int
+) -> list[Result]:
+    """The search runs on all claims at once; its time is what passes outside the kernel."""
+    count = len(claims)
+    progress = Progress(np.ones(count, dtype=bool), np.full(count, -np.inf))
+    results: list[Result | None] = [None] * count
+    reasons = [""] * count
+    check_seconds = np.zeros(count)
+    begin = time.perf_counter()
+    problem = build(network, claims)
+    for proposal in propose(problem, progress, np.random.default_rng(seed)):
+        index, claim = proposal.index, claims[proposal.index]
+        checking = time.perf_counter()
+        try:
+            accepted = kernel.check_with(trusted, claim.data, proposal.data)
+        except kernel.Rejected as rejection:
+            reasons[index] = f"certificate rejected: {rejection}"
+        else:
+            progress.open[index] = False
+            margin = progress.margin[index] if accepted.margin is None else float(accepted.margin)
+            results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, proposal.point, 0.0, 0.0)
+        check_seconds[index] += time.perf_counter() - checking
+        if timeout is not None and time.perf_counter() - begin > timeout:
+            reasons = [reason or f"timeout after {timeout:g} s" for reason in reasons]
+            break
+    search_seconds = (time.perf_counter() - begin - check_seconds.sum()) / count
+    for index in progress.rows:
+        margin = progress.margin[index]
+        reason = reasons[index] or f"no proof and no counterexample found; best bound {margin:.3g}"
+        results[index] = Result(claims[index], "unknown", reason, None, margin, None, 0.0, 0.0)
+    return [
+        replace(result, search_seconds=search_seconds, check_seconds=float(check_seconds[index]))
+        for index, result in enumerate(results)
+        if result is not None
+    ]

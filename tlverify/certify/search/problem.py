@@ -1,0 +1,106 @@
+"""A batch of claims about one graph as arrays for the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify.claim import Claim
+from tlverify.certify.search.bounds import Floats, Network
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Claims whose bad sets have the same form.
+
+    Row r of claim b states g = sum(rows[name][b, r] . value) - bound[b, r]; disjunct d is bad where g >= 0 for all
+    of its rows `disjuncts[d]`. `lower`, `upper` contain the region (rounded outward); `inner_lower`, `inner_upper`
+    are float32 numbers, exactly representable and inside it (or float64 ones, where no float32 fits).
+    """
+
+    network: Network
+    claims: Sequence[Claim]
+    lower: dict[str, Floats]
+    upper: dict[str, Floats]
+    inner_lower: dict[str, Floats]
+    inner_upper: dict[str, Floats]
+    rows: dict[str, Floats]
+    bound: Floats
+    disjuncts: Sequence[npt.NDArray[np.intp]]
+
+    def take(self, index: npt.NDArray[np.intp]) -> Problem:
+        """The problem of a part of the claims."""
+
+        def part(values: dict[str, Floats]) -> dict[str, Floats]:
+            return {name: value[index] for name, value in values.items()}
+
+        return Problem(
+            self.network,
+            [self.claims[i] for i in index],
+            part(self.lower),
+            part(self.upper),
+            part(self.inner_lower),
+            part(self.inner_upper),
+            part(self.rows),
+            self.bound[index],
+            self.disjuncts,
+        )
+
+
+def form(claim: Claim) -> tuple[int, ...]:
+    """Claims of equal form can be searched together: the number of rows in each disjunct."""
+    return tuple(len(conjuncts) for conjuncts in claim.bad)
+
+
+def build(network: Network, claims: Sequence[Claim]) -> Problem:
+    """The arrays of claims that have one form and one graph."""
+    names = [value.name for value in network.graph.inputs]
+    ends = {
+        kind: {name: np.array([[convert(v) for v in getattr(c, side)[name]] for c in claims]) for name in names}
+        for kind, side, convert in (
+            ("lower", "lower", _below),
+            ("upper", "upper", _above),
+            ("inner_lower", "lower", _first_inside),
+            ("inner_upper", "upper", _last_inside),
+        )
+    }
+    counts = form(claims[0])
+    starts = np.cumsum([0, *counts])
+    total = int(starts[-1])
+    rows: dict[str, Floats] = {}
+    bound = np.zeros((len(claims), total))
+    for b, claim in enumerate(claims):
+        for r, inequality in enumerate(row for conjuncts in claim.bad for row in conjuncts):
+            bound[b, r] = float(inequality.bound)
+            for name, index, coefficient in inequality.terms:
+                if name not in rows:
+                    rows[name] = np.zeros((len(claims), total, network.sizes[name]))
+                rows[name][b, r, index] += float(coefficient)
+    disjuncts = [np.arange(a, b) for a, b in pairwise(starts)]
+    return Problem(network, claims, **ends, rows=rows, bound=bound, disjuncts=disjuncts)
+
+
+def _below(value: Fraction) -> float:
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+
+
+def _above(value: Fraction) -> float:
+    return -_below(-value)
+
+
+def _first_inside(value: Fraction) -> float:
+    """The least float32 that is >= value."""
+    nearest = np.float32(float(value))
+    inside = Fraction(float(nearest)) >= value
+    return float(nearest if inside else np.nextafter(nearest, np.float32(np.inf)))
+
+
+def _last_inside(value: Fraction) -> float:
+    return -_first_inside(-value)
