@@ -48,9 +48,9 @@ def add(left: Vector, right: Vector) -> Vector:
     return Vector([x + y for x, y in zip(a, b, strict=True)], exponent)
 
 
-def bits(integers: Iterable[int]) -> int:
+def bits(integers: Sequence[int]) -> int:
     """Bit length of the largest magnitude."""
-    return max((value.bit_length() for value in integers), default=0)
+    return max(max(integers), -min(integers)).bit_length()
 
 
 def outward(lower: Sequence[int], upper: Sequence[int], exponent: int) -> Interval:
@@ -105,7 +105,7 @@ class Packed:
     """
 
     def __init__(self, rows: Sequence[Sequence[int]], columns: int, factor_bits: int) -> None:
-        entry_bits = max((bits(row) for row in rows), default=0)
+        entry_bits = max(bits(row) for row in rows)
         self.factor_bits = factor_bits
         self.columns = columns
         self._width = -(-(entry_bits + factor_bits + len(rows).bit_length() + 2) // 8)

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, INTERVAL_BITS, Packed, Vector, decode
+from tlverify.certify.kernel.arithmetic import (
+    COEFFICIENT_BITS,
+    INTERVAL_BITS,
+    Interval,
+    Packed,
+    Vector,
+    decode,
+    outward,
+)
 from tlverify.certify.kernel.errors import MAX_NODES, Malformed
 from tlverify.certify.kernel.reader import fields, items, parse_json, parse_safetensors, shape_of, tagged
 
@@ -71,6 +79,11 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     matrices: Mapping[str, Matrix]
+
+    @cached_property
+    def constants(self) -> Mapping[str, Interval]:
+        """The parameters as intervals."""
+        return {n: outward(v.integers, v.integers, v.exponent) for n, v in self.values.items()}
 
 
 def read_network(graph: bytes, parameters: bytes, rules: Mapping[str, Any]) -> Network:

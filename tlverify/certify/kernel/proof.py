@@ -19,7 +19,6 @@ from tlverify.certify.kernel.arithmetic import (
     add,
     bits,
     intersect,
-    outward,
 )
 from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import Rejected
@@ -55,9 +54,8 @@ class State:
 
 def check_proof(network: Network, claim: Claim, steps: list[Any], payload: bytes) -> Fraction:
     """Check every step. Returns the least margin by which a disjunct of the bad set is refuted."""
-    state = State(network, payload, {name: box.enclosure() for name, box in claim.region.items()})
-    for name, value in network.values.items():
-        state.bounds[name] = outward(value.integers, value.integers, value.exponent)
+    boxes = {name: box.enclosure() for name, box in claim.region.items()}
+    state = State(network, payload, {**network.constants, **boxes})
     if not steps:
         raise Rejected("proof", "it has no steps")
     margin = None

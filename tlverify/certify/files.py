@@ -1,0 +1,113 @@
+"""Certificates on disk: `NAME.cert` proves `NAME.claim.json` about a `*.graph.json`, all in one folder or .zip."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlverify.certify import kernel
+from tlverify.certify.prove import Result
+from tlverify.graph import TlverifyError, write_atomic
+
+GRAPH, CLAIM, CERTIFICATE = ".graph.json", ".claim.json", ".cert"
+Place = Path | zipfile.Path
+
+
+class FilesError(TlverifyError):
+    """A certificate's files cannot be found or read."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the kernel said of one certificate: `verdict` is verified, falsified, rejected or malformed.
+
+    `reason` is empty if it was accepted; `accepted` holds what it proves.
+    """
+
+    name: str
+    verdict: str
+    reason: str
+    accepted: kernel.Accepted | None
+    seconds: float
+    size: int
+
+
+def save_result(result: Result, folder: Path, name: str) -> None:
+    """Write the claim, and the certificate if there is one, as `folder/name.claim.json` and `folder/name.cert`."""
+    write_atomic(folder / f"{name}{CLAIM}", result.claim.data)
+    if result.certificate is not None:
+        write_atomic(folder / f"{name}{CERTIFICATE}", result.certificate)
+
+
+def find_certificates(path: str | os.PathLike[str]) -> list[Place]:
+    """The certificate at `path`, or all in a folder or a .zip, by name. FilesError if there is none."""
+    place = Path(path)
+    found: list[Place]
+    if place.is_dir():
+        found = [*sorted(place.glob(f"*{CERTIFICATE}"))]
+    elif place.suffix == ".zip" and place.is_file():
+        try:
+            members = zipfile.Path(zipfile.ZipFile(place)).iterdir()
+        except (zipfile.BadZipFile, OSError) as error:
+            raise FilesError(f"{place}: cannot be read as a .zip: {error}") from None
+        found = [*sorted((m for m in members if m.name.endswith(CERTIFICATE)), key=lambda member: member.name)]
+    elif place.is_file():
+        return [place]
+    else:
+        raise FilesError(f"{place}: no such file or folder")
+    if not found:
+        raise FilesError(f"{place}: holds no certificate (*{CERTIFICATE})")
+    return found
+
+
+def check_files(certificates: Sequence[Place], graph: str | os.PathLike[str] | None = None) -> Iterator[Checked]:
+    """Check each certificate against the claim beside it and the graph, which is read once.
+
+    The graph is the one given, or the only `*.graph.json` beside the certificates. FilesError if a file is missing;
+    kernel.Malformed if the graph cannot be read.
+    """
+    location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
+    parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
+    network = kernel.read_network(_read(location), _read(parameters))
+    for place in certificates:
+        yield _check(network, place)
+
+
+def _check(network: kernel.Network, place: Place) -> Checked:
+    claim = _read(_beside(place, place.name.removesuffix(CERTIFICATE) + CLAIM))
+    data = _read(place)
+    begin = time.perf_counter()
+    accepted, verdict, reason = None, "", ""
+    try:
+        accepted = kernel.check_with(network, claim, data)
+        verdict = accepted.verdict
+    except kernel.Rejected as rejection:
+        verdict, reason = "rejected", str(rejection)
+    except kernel.Malformed as malformed:
+        verdict, reason = "malformed", str(malformed)
+    return Checked(place.name, verdict, reason, accepted, time.perf_counter() - begin, len(data))
+
+
+def _graph_beside(certificate: Place) -> Place:
+    folder: Any = certificate.parent
+    found = [item.name for item in folder.iterdir() if item.name.endswith(GRAPH)]
+    if len(found) != 1:
+        raise FilesError(f"{folder}: expected one *{GRAPH}, found {len(found)}; give --graph")
+    return _beside(certificate, found[0])
+
+
+def _beside(place: Place, name: str) -> Place:
+    folder: Any = place.parent
+    return folder / name  # type: ignore[no-any-return]
+
+
+def _read(place: Place) -> bytes:
+    try:
+        return place.read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise FilesError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
