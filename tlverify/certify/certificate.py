@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.graph import canonical_json
+from tlverify.graph import Graph, canonical_json
 
 
 def proof(claim_digest: str, steps: Sequence[dict[str, Any]], slopes: bytes = b"") -> bytes:
@@ -21,6 +22,14 @@ def witness(claim_digest: str, inputs: Sequence[npt.NDArray[np.floating[Any]]]) 
     """A counterexample to a claim: every input of the graph in order, kept as float64, which is exact."""
     payload = b"".join(np.ascontiguousarray(value, dtype="<f8").tobytes() for value in inputs)
     return _certificate(claim_digest, "witness", payload)
+
+
+def read_witness(data: bytes, graph: Graph) -> dict[str, npt.NDArray[np.float64]]:
+    """The point of an accepted witness, flat, by input name."""
+    numbers = np.frombuffer(zlib.decompress(data.partition(b"\n")[2]), "<f8")
+    sizes = [math.prod(value.shape) for value in graph.inputs]
+    parts = np.split(numbers, np.cumsum(sizes)[:-1])
+    return {value.name: part for value, part in zip(graph.inputs, parts, strict=True)}
 
 
 def _certificate(claim_digest: str, kind: str, payload: bytes, **extra: Any) -> bytes:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify import kernel
+from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
 from tlverify.certify.search.bounds import Network, prepare
 from tlverify.certify.search.problem import build, form
-from tlverify.certify.search.strategy import Progress, propose
+from tlverify.certify.search.strategy import Progress, Proposal, propose
 from tlverify.graph import Graph, to_bytes
 
 BATCH = 64
@@ -40,8 +42,17 @@ class Result:
     check_seconds: float
 
 
-def certify(graph: Graph, claims: Sequence[Claim], *, timeout: float | None = None, seed: int = 0) -> Iterator[Result]:
+def certify(
+    graph: Graph,
+    claims: Sequence[Claim],
+    *,
+    timeout: float | None = None,
+    seed: int = 0,
+    known: Mapping[str, bytes] = MappingProxyType({}),
+) -> Iterator[Result]:
     """Yield a Result for each claim, in order.
+
+    `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
 
     `timeout` is in seconds of search for each claim. A verdict depends on the graph, the claim and the seed only,
     unless a timeout strikes.
@@ -51,11 +62,16 @@ def certify(graph: Graph, claims: Sequence[Claim], *, timeout: float | None = No
     for _, group in groupby(claims, form):
         same = list(group)
         for start in range(0, len(same), BATCH):
-            yield from _certify_batch(network, trusted, same[start : start + BATCH], timeout, seed)
+            yield from _certify_batch(network, trusted, same[start : start + BATCH], timeout, seed, known)
 
 
 def _certify_batch(
-    network: Network, trusted: kernel.Network, claims: Sequence[Claim], timeout: float | None, seed: int
+    network: Network,
+    trusted: kernel.Network,
+    claims: Sequence[Claim],
+    timeout: float | None,
+    seed: int,
+    known: Mapping[str, bytes],
 ) -> list[Result]:
     """The search runs on all claims at once; its time is what passes outside the kernel."""
     count = len(claims)
@@ -65,17 +81,19 @@ def _certify_batch(
     check_seconds = np.zeros(count)
     begin = time.perf_counter()
     problem = build(network, claims)
-    for proposal in propose(problem, progress, np.random.default_rng(seed)):
+    earlier = (Proposal(i, known[claim.digest]) for i, claim in enumerate(claims) if claim.digest in known)
+    for proposal in chain(earlier, propose(problem, progress, np.random.default_rng(seed))):
         index, claim = proposal.index, claims[proposal.index]
         checking = time.perf_counter()
         try:
             accepted = kernel.check_with(trusted, claim.data, proposal.data)
-        except kernel.Rejected as rejection:
+        except (kernel.Rejected, kernel.Malformed) as rejection:
             reasons[index] = f"certificate rejected: {rejection}"
         else:
             progress.open[index] = False
             margin = progress.margin[index] if accepted.margin is None else float(accepted.margin)
-            results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, proposal.point, 0.0, 0.0)
+            point = read_witness(proposal.data, network.graph) if accepted.verdict == "falsified" else None
+            results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, point, 0.0, 0.0)
         check_seconds[index] += time.perf_counter() - checking
         if timeout is not None and time.perf_counter() - begin > timeout:
             reasons = [reason or f"timeout after {timeout:g} s" for reason in reasons]

@@ -32,15 +32,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A certificate for claim number `index` of the problem. A witness carries its point."""
+    """A certificate for claim number `index` of the problem."""
 
     index: int
     data: bytes
-    point: dict[str, Floats] | None = None
 
 
 def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> Iterator[Proposal]:
     """Proposals in order of cost. The caller checks each and clears `progress.open` when it is accepted."""
+    if not progress.open.any():
+        return
     network = problem.network
     names = [node.name for node in network.graph.nodes]
     table = root_table(network, problem.lower, problem.upper)
@@ -52,10 +53,8 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
         points, score = attack(problem.take(rows), rng)
         for position, index in enumerate(rows):
             if score[position] >= 0:
-                point = {name: value[position] for name, value in points.items()}
-                inputs = [point[value.name] for value in network.graph.inputs]
-                data = certificate.witness(problem.claims[index].digest, inputs)
-                yield Proposal(int(index), data, point)
+                inputs = [points[value.name][position] for value in network.graph.inputs]
+                yield Proposal(int(index), certificate.witness(problem.claims[index].digest, inputs))
 
     if progress.open.any():
         for index in progress.rows:

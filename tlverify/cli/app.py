@@ -1,0 +1,112 @@
+"""The commands and their options. What they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tlverify",
+    help="Train a network, export one canonical graph, and prove properties of it.\n\n"
+    "Exit codes: 0 verified, 10 falsified, 20 unknown, 30 certificate rejected, "
+    "2 usage or malformed input, 70 internal error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        from tlverify import __version__
+
+        typer.echo(f"tlverify {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Folder for models, claims, certificates and report.html.")] = Path(
+        "quickstart"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of both trainings.")] = 0,
+    json: Json = False,
+) -> None:
+    """Train on handwritten digits with and without a certified loss, and certify all 360 test images."""
+    from tlverify.cli.quickstart import quickstart
+
+    quickstart(out, seed, json)
+
+
+@app.command()
+def certify(
+    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
+    data: Annotated[Path, typer.Option(help=".npz file with examples `x` (n, ...) and labels `y` (n,).")],
+    epsilon: Annotated[str, typer.Option(help="Radius per coordinate, taken exactly: 0.02 or 1/50.")],
+    prop: Annotated[str, typer.Option("--property", help="What to prove.")] = "robustness",
+    index: Annotated[str, typer.Option(help="Which examples: 7, 0:100, :100, 5: (all by default).")] = ":",
+    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of search for each example.")] = None,
+    semantics: Annotated[str, typer.Option(help="Arithmetic that the claim is about: real.")] = "real",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for claims, certificates and report.html. Repeat the command to resume."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
+    json: Json = False,
+) -> None:
+    """Prove or refute that each example keeps its label under every small change of its coordinates.
+
+    Each verdict is `verified` (the kernel accepted a proof), `falsified` (a counterexample was replayed exactly) or
+    `unknown`. Inputs are within [0, 1].
+    """
+    from tlverify.cli.certify import certify
+
+    certify(graph, data, epsilon, prop, index, timeout, semantics, out, seed, json)
+
+
+@app.command()
+def check(
+    certificates: Annotated[list[Path], typer.Argument(help="Certificates, folders of them, or .zip files.")],
+    graph: Annotated[
+        Path | None, typer.Option(help="The graph (default: the only *.graph.json beside the certificates).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check certificates with the kernel alone, each against the .claim.json beside it."""
+    from tlverify.cli.check import check
+
+    check(certificates, graph, json)
+
+
+@app.command()
+def inspect(
+    graph: Annotated[Path, typer.Argument(help="model.graph.json")],
+    dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz text instead of a table.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the nodes of a graph with shapes and parameter counts."""
+    from tlverify.cli.inspect import inspect
+
+    inspect(graph, dot, json)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file with model, data, optimizer, loss, train and output.")],
+    json: Json = False,
+) -> None:
+    """Train a model described in TOML and export its graph."""
+    from tlverify.cli.train import train
+
+    train(config, json)
