@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+
+from tlverify.core import grad, jvp, ops, run, trace, vjp
+from tlverify.core.ops import forward as forward_table
+from tlverify.core.ops import jvp as jvp_table
+from tlverify.core.ops import vjp as vjp_table
+from tlverify.graph import OPS
+
+from .gradients import check_gradients
+
+TABLES = {
+    "forward": (forward_table.FORWARD, forward_table.NO_RULE),
+    "vjp": (vjp_table.VJP, vjp_table.NO_RULE),
+    "jvp": (jvp_table.JVP, jvp_table.NO_RULE),
+}
+
+rng = np.random.default_rng(7)
+
+
+def far(*shape):
+    """Normal samples at least 0.2 from zero, away from the kinks of relu, abs and sign."""
+    x = rng.normal(size=shape)
+    return x + 0.2 * np.sign(x)
+
+
+def distinct(*shape):
+    """Samples at least 0.1 apart, so that the order of no two changes under a small step."""
+    return rng.permutation(np.arange(np.prod(shape)) * 0.1).reshape(shape)
+
+
+A, B, POSITIVE = far(3, 4), far(3, 4), rng.uniform(0.5, 2.0, (3, 4))
+MIXED = rng.random((3, 4)) > 0.5
+CASES = {
+    "abs": [(ops.abs, [A])],
+    "add": [(ops.add, [A, B]), (ops.add, [A, far(4)]), (lambda x: x + x, [A])],
+    "broadcast_to": [
+        (lambda x: ops.broadcast_to(x, (2, 3, 4)), [A]),
+        (lambda x: ops.broadcast_to(x, (3, 4)), [far(3, 1)]),
+        (lambda x: ops.broadcast_to(x, (2, 3)), [far()]),
+        (lambda x: ops.broadcast_to(x, (2, 1, 3)), [far(1, 3)]),
+    ],
+    "cast": [(lambda x: ops.cast(x, "float64"), [A])],
+    "detach": [(lambda x: x * ops.cast(ops.detach(x) > 0, "float64"), [A])],
+    "div": [(ops.div, [A, POSITIVE]), (lambda x: 1.0 / x, [POSITIVE])],
+    "exp": [(ops.exp, [A])],
+    "linear": [
+        (ops.linear, [far(4), far(2, 4), far(2)]),
+        (ops.linear, [far(3, 4), far(2, 4), far(2)]),
+        (ops.linear, [far(2, 3, 4), far(5, 4), far(5)]),
+        (ops.linear, [far(2, 1, 3, 4), far(1, 4), far(1)]),
+        (ops.linear, [far(3, 4), far(2, 4)]),
+    ],
+    "log": [(ops.log, [POSITIVE])],
+    "matmul": [
+        (ops.matmul, [far(3, 4), far(4, 2)]),
+        (ops.matmul, [far(2, 3, 4), far(2, 4, 2)]),
+        (ops.matmul, [far(2, 1, 3, 4), far(3, 4, 2)]),
+        (ops.matmul, [far(4), far(4)]),
+        (ops.matmul, [far(2, 3, 4), far(4)]),
+    ],
+    "max": [
+        (ops.max, [distinct(3, 4)]),
+        (lambda x: ops.max(x, -1), [distinct(3, 4)]),
+        (lambda x: ops.max(x, (0, 2), keepdims=True), [distinct(2, 3, 4)]),
+    ],
+    "maximum": [(ops.maximum, [A, A + far(3, 4)]), (lambda x: ops.maximum(x, 0.1), [A])],
+    "minimum": [(ops.minimum, [A, A + far(3, 4)]), (lambda x: ops.minimum(0.1, x), [A])],
+    "mul": [(ops.mul, [A, B]), (lambda x: x * x * 3.0, [A]), (ops.mul, [far(3, 1), far(4)])],
+    "neg": [(ops.neg, [A])],
+    "relu": [(ops.relu, [A]), (lambda x: ops.square(ops.relu(x)), [A])],
+    "reshape": [(lambda x: ops.reshape(x, 2, -1), [A]), (lambda x: ops.reshape(x, ()), [far(1, 1)])],
+    "sign": [(lambda x: x * ops.sign(x), [A])],
+    "sqrt": [(ops.sqrt, [POSITIVE])],
+    "sub": [(ops.sub, [A, B]), (lambda x: 1.0 - x, [A])],
+    "sum": [
+        (ops.sum, [A]),
+        (lambda x: ops.sum(x, ()), [A]),
+        (lambda x: ops.sum(x, (0, -1)), [far(2, 3, 4)]),
+        (lambda x: ops.sum(x, 1, keepdims=True) * x, [A]),
+    ],
+    "transpose": [
+        (ops.transpose, [A]),
+        (lambda x: ops.transpose(x, (2, 0, 1)), [far(2, 3, 4)]),
+    ],
+    "where": [
+        (lambda a, b: ops.where(MIXED, a, b), [A, B]),
+        (lambda a: ops.where(a > 0.0, a * a, 0.0), [A]),
+        (lambda a, b: ops.where(MIXED[0], a, b), [far(3, 1), far()]),
+    ],
+}
+FLAT = [pytest.param(fn, args, id=f"{op}-{i}") for op, row in CASES.items() for i, (fn, args) in enumerate(row)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_op_has_a_rule_or_a_reason(name):
+    rules, no_rule = TABLES[name]
+    assert set(rules) | set(no_rule) == set(OPS)
+    assert not set(rules) & set(no_rule)
+    assert all(reason for reason in no_rule.values())
+
+
+@pytest.mark.parametrize("name", ["vjp", "jvp"])
+def test_a_derivative_row_has_one_rule_for_each_input(name):
+    assert {op: len(row) for op, row in TABLES[name][0].items()} == {op: OPS[op].arity for op in TABLES[name][0]}
+
+
+def test_every_op_with_a_derivative_is_checked():
+    assert set(CASES) == set(vjp_table.VJP) == set(jvp_table.JVP)
+    for op, row in CASES.items():
+        if op != "cast":
+            graphs = [trace(fn, *args).graph for fn, args in row]
+            assert all(op in {node.op for node in graph.nodes} for graph in graphs), op
+
+
+@pytest.mark.parametrize(("fn", "args"), FLAT)
+def test_derivatives_agree_with_central_differences(fn, args):
+    check_gradients(fn, args)
+
+
+@pytest.mark.parametrize(("fn", "args"), FLAT)
+def test_a_traced_function_gives_the_values_of_the_function(fn, args):
+    eager = fn(*args)
+    (traced,) = run(trace(fn, *args).graph, args, check=True)
+    assert (traced.shape, traced.dtype) == (eager.shape, eager.dtype)
+    np.testing.assert_array_equal(traced, eager)
+
+
+@pytest.mark.parametrize("fn", [ops.detach, ops.sign, lambda x: ops.cast(x > 0.0, "float64")])
+def test_derivatives_that_are_zero_everywhere(fn):
+    x = np.array([-1.0, 0.0, 2.0])
+    assert not grad(lambda x: ops.sum(fn(x)))(x).any()
+    assert not jvp(fn, [x], [np.ones(3)])[1].any()
+
+
+def test_cast_carries_derivatives_between_float_dtypes():
+    x, weight = np.float32([1, 2, 3]), np.array([0.5, 1.5, 2.5])
+    gradient = grad(lambda x: ops.sum(ops.cast(x, "float64") * weight))(x)
+    assert gradient.dtype == np.float32
+    assert gradient.tolist() == weight.tolist()
+    assert jvp(lambda x: ops.cast(x, "float64"), [x], [x])[1].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("fn", "x", "expected"),
+    [
+        (ops.relu, [0.0, 1.0], [0, 1]),
+        (ops.abs, [0.0, -2.0], [0, -1]),
+        (lambda x: ops.maximum(x, 1.0), [1.0, 2.0], [0.5, 1]),
+        (lambda x: ops.minimum(1.0, x), [1.0, 2.0], [0.5, 0]),
+        (ops.max, [3.0, 3.0, 1.0], [0.5, 0.5, 0]),
+        (ops.min, [1.0, 3.0, 1.0], [0.5, 0, 0.5]),
+    ],
+)
+def test_derivative_chosen_at_a_kink(fn, x, expected):
+    x = np.array(x)
+    result, pullback = vjp(fn, x)
+    assert pullback(np.ones_like(result))[0].tolist() == expected
+    diagonal = jvp(fn, [x], [np.ones_like(x)])[1]
+    assert np.sum(diagonal) == np.sum(expected)

@@ -1,0 +1,67 @@
+"""From a model to the graph of one example, and to a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tlverify.core import pytree
+from tlverify.core.nn.layers import Sequential, shape_text
+from tlverify.core.ops.apply import apply
+from tlverify.core.tensor import Tensor
+from tlverify.core.trace import Spec, bind, trace
+from tlverify.graph import Graph, GraphError
+
+Model = Callable[[Any, Any], Any]
+"""Sequential, a layer, or any function (params, x) -> y built from ops."""
+
+
+def export_graph(model: Model, params: Any, input_shape: Sequence[int], dtype: str = "float32") -> Graph:
+    """The graph of `model` on one example, without a batch axis.
+
+    The input is `x`, the only output `y`; parameters are named by their path in the tree, as in `0.weight`.
+    """
+    leaves, tree = pytree.flatten(params)
+
+    def named(params: Any, x: Any) -> Any:
+        y = model(params, x)
+        if not isinstance(y, Tensor):
+            raise GraphError(f"model: expected one Tensor as the result, found {type(y).__name__}")
+        # A model that gives back its input still needs a node to carry the name y.
+        return y if y.name not in inputs else apply("reshape", y, shape=y.shape)
+
+    inputs = [*pytree.paths(tree, "params"), "x"]
+    traced = trace(named, params, Spec(tuple(input_shape), dtype))
+    names = {old: old.removeprefix("params.") for old in inputs}
+    names[traced.graph.outputs[0]] = "y"
+    taken = {"x", "y"} & {names[old] for old in inputs[:-1]}
+    if taken:
+        raise GraphError(f"parameter {min(taken)!r}: choose another name; x is the input and y the output")
+    return bind(traced.graph, dict(zip(inputs, leaves, strict=False)), names)
+
+
+def summary(model: Any, input_shape: Sequence[int]) -> str:
+    """A table of layers, output shapes and parameter counts; ShapeError if they do not fit the input."""
+    if not hasattr(model, "check"):
+        raise GraphError(
+            f"summary: expected a layer or Sequential, found {model!r}; print(export_graph(...)) shows any model"
+        )
+    model.check(tuple(input_shape))
+    layers = model.layers if isinstance(model, Sequential) else (model,)
+    shape, total = tuple(input_shape), 0
+    rows = [("", "input", shape_text(shape), "")]
+    for i, layer in enumerate(layers):
+        shape = layer.check(shape)
+        leaves, _ = pytree.flatten(layer.init(np.random.default_rng(0)))
+        count = sum(int(leaf.size) for leaf in leaves)
+        total += count
+        rows.append((str(i), str(layer), shape_text(shape), f"{count:,}" if count else ""))
+    rows.append(("", "total", "", f"{total:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        f"{number:>{widths[0]}}  {name:<{widths[1]}}  {size:<{widths[2]}}  {count:>{widths[3]}}"
+        for number, name, size, count in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,67 @@
+"""Initialisers of weights (out, in): seeded functions with PyTorch's formulas.
+
+Sources: Glorot and Bengio (2010), eq. 16, for Xavier; He et al. (2015), eq. 10, for Kaiming.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tlverify.graph import Shape, ShapeError
+
+RELU_GAIN = math.sqrt(2.0)
+
+
+def kaiming_uniform(rng: np.random.Generator, shape: Shape, gain: float = RELU_GAIN, dtype: str = "float32") -> Any:
+    """Uniform on [-b, b] with b = gain * sqrt(3 / fan_in)."""
+    return uniform(rng, shape, gain * math.sqrt(3.0 / _fans(shape)[0]), dtype)
+
+
+def kaiming_normal(rng: np.random.Generator, shape: Shape, gain: float = RELU_GAIN, dtype: str = "float32") -> Any:
+    """Normal with standard deviation gain / sqrt(fan_in)."""
+    return _normal(rng, shape, gain / math.sqrt(_fans(shape)[0]), dtype)
+
+
+def xavier_uniform(rng: np.random.Generator, shape: Shape, gain: float = 1.0, dtype: str = "float32") -> Any:
+    """Uniform on [-b, b] with b = gain * sqrt(6 / (fan_in + fan_out))."""
+    return uniform(rng, shape, gain * math.sqrt(6.0 / sum(_fans(shape))), dtype)
+
+
+def xavier_normal(rng: np.random.Generator, shape: Shape, gain: float = 1.0, dtype: str = "float32") -> Any:
+    """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out))."""
+    return _normal(rng, shape, gain * math.sqrt(2.0 / sum(_fans(shape))), dtype)
+
+
+def zeros(rng: np.random.Generator, shape: Shape, dtype: str = "float32") -> Any:
+    """Zeros; `rng` is not used."""
+    return np.zeros(shape, dtype)
+
+
+def uniform(rng: np.random.Generator, shape: Shape, bound: float, dtype: str = "float32") -> Any:
+    """Uniform on [-bound, bound]."""
+    return rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+def _normal(rng: np.random.Generator, shape: Shape, deviation: float, dtype: str) -> Any:
+    return rng.normal(0.0, deviation, shape).astype(dtype)
+
+
+def _fans(shape: Shape) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (out, in, ...), where further axes are a receptive field."""
+    if len(shape) < 2 or 0 in shape:
+        raise ShapeError(f"initialiser: expected a weight (out, in) without empty axes, found {list(shape)}")
+    field = math.prod(shape[2:])
+    return shape[1] * field, shape[0] * field
+
+
+INITIALISERS: Mapping[str, Callable[..., Any]] = {
+    "kaiming_normal": kaiming_normal,
+    "kaiming_uniform": kaiming_uniform,
+    "xavier_normal": xavier_normal,
+    "xavier_uniform": xavier_uniform,
+    "zeros": zeros,
+}

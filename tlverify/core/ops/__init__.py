@@ -1,0 +1,39 @@
+"""The public functions. `forward`, `vjp` and `jvp` hold one table each, keyed by the ops of the graph."""
+# ruff: noqa: A004
+
+from tlverify.core.ops.functions import abs as abs
+from tlverify.core.ops.functions import add as add
+from tlverify.core.ops.functions import broadcast_to as broadcast_to
+from tlverify.core.ops.functions import cast as cast
+from tlverify.core.ops.functions import clip as clip
+from tlverify.core.ops.functions import detach as detach
+from tlverify.core.ops.functions import div as div
+from tlverify.core.ops.functions import equal as equal
+from tlverify.core.ops.functions import exp as exp
+from tlverify.core.ops.functions import greater as greater
+from tlverify.core.ops.functions import less as less
+from tlverify.core.ops.functions import linear as linear
+from tlverify.core.ops.functions import log as log
+from tlverify.core.ops.functions import log_softmax as log_softmax
+from tlverify.core.ops.functions import logsumexp as logsumexp
+from tlverify.core.ops.functions import matmul as matmul
+from tlverify.core.ops.functions import max as max
+from tlverify.core.ops.functions import maximum as maximum
+from tlverify.core.ops.functions import mean as mean
+from tlverify.core.ops.functions import min as min
+from tlverify.core.ops.functions import minimum as minimum
+from tlverify.core.ops.functions import mul as mul
+from tlverify.core.ops.functions import neg as neg
+from tlverify.core.ops.functions import one_hot as one_hot
+from tlverify.core.ops.functions import ones_like as ones_like
+from tlverify.core.ops.functions import relu as relu
+from tlverify.core.ops.functions import reshape as reshape
+from tlverify.core.ops.functions import sign as sign
+from tlverify.core.ops.functions import softmax as softmax
+from tlverify.core.ops.functions import sqrt as sqrt
+from tlverify.core.ops.functions import square as square
+from tlverify.core.ops.functions import sub as sub
+from tlverify.core.ops.functions import sum as sum
+from tlverify.core.ops.functions import transpose as transpose
+from tlverify.core.ops.functions import where as where
+from tlverify.core.ops.functions import zeros_like as zeros_like

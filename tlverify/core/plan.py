@@ -1,0 +1,95 @@
+"""A graph made ready to run: everything that does not depend on the inputs is settled once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tlverify.core.ops.forward import FORWARD
+from tlverify.graph import Graph, Node, Shape
+
+Step = tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]
+
+_BROADCASTING = frozenset(("add", "div", "equal", "greater", "maximum", "minimum", "mul", "sub", "where"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One slot for each value, inputs first, those of parameters filled in.
+
+    A step `(function, inputs, output, dead)` sets slot `output` to `function(*inputs)` and then empties the slots
+    in `dead`, which no later step reads. What depends on parameters only was computed beforehand.
+    """
+
+    inputs: tuple[tuple[str, Shape, np.dtype[Any]], ...]
+    slots: tuple[Any, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+
+_plans: weakref.WeakKeyDictionary[Graph, dict[str, Plan]] = weakref.WeakKeyDictionary()
+
+
+def plan_for(graph: Graph, xp: ModuleType) -> Plan:
+    """The plan of the graph for arrays of the namespace, made once for as long as the graph lives."""
+    plans = _plans.setdefault(graph, {})
+    if xp.__name__ not in plans:
+        plans[xp.__name__] = _make_plan(graph, xp)
+    return plans[xp.__name__]
+
+
+def function_of(node: Node) -> Callable[..., Any]:
+    """The value of the node as a function of the arrays of its inputs."""
+    function = FORWARD[node.op]
+    return partial(function, **node.attributes) if node.attributes else function
+
+
+def _make_plan(graph: Graph, xp: ModuleType) -> Plan:
+    index = {value.name: slot for slot, value in enumerate(graph.values)}
+    shapes = [value.shape for value in graph.values]
+    slots: list[Any] = [None] * len(shapes)
+    for parameter in graph.parameters:
+        slots[index[parameter.name]] = xp.asarray(parameter.data)
+    constants = {index[parameter.name] for parameter in graph.parameters}
+    narrow: dict[int, int] = {}
+    steps: list[Step] = []
+    for node in graph.nodes:
+        output, sources = index[node.name], tuple(index[name] for name in node.inputs)
+        if node.op == "broadcast_to":
+            narrow[output] = narrow.get(sources[0], sources[0])
+        elif node.op in _BROADCASTING:
+            sources = _skip_broadcasts(sources, narrow, shapes, node.shape)
+        if constants.issuperset(sources):
+            slots[output] = function_of(node)(*[slots[source] for source in sources])
+            constants.add(output)
+        else:
+            steps.append((function_of(node), sources, output, ()))
+    outputs = tuple(index[name] for name in graph.outputs)
+    steps, read = _with_dead_slots(steps, {*outputs, *constants})
+    types = tuple((value.name, value.shape, np.dtype(value.dtype)) for value in graph.inputs)
+    return Plan(types, tuple(v if slot in read else None for slot, v in enumerate(slots)), tuple(steps), outputs)
+
+
+def _skip_broadcasts(
+    sources: tuple[int, ...], narrow: dict[int, int], shapes: list[Shape], shape: Shape
+) -> tuple[int, ...]:
+    """The inputs of broadcast_to in place of its results, where the array library gives the same shape itself."""
+    direct = tuple(narrow.get(source, source) for source in sources)
+    return direct if np.broadcast_shapes(*(shapes[source] for source in direct)) == shape else sources
+
+
+def _with_dead_slots(steps: list[Step], keep: set[int]) -> tuple[list[Step], set[int]]:
+    """The steps that something reads, with the slots that each reads last; and all slots that are read."""
+    read = set(keep)
+    result: list[Step] = []
+    for function, sources, output, _ in reversed(steps):
+        if output in read:
+            result.append((function, sources, output, tuple(set(sources) - read)))
+            read.update(sources)
+    return result[::-1], read

@@ -1,0 +1,117 @@
+"""Trees of arrays: dict, tuple, list, namedtuple, and frozen dataclasses marked with `register`.
+
+A tree is its leaves in a fixed order (dict keys sorted) and a TreeDef that says how they were put together.
+None is a tree without leaves. Everything else is a leaf.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from tlverify.graph import GraphError
+
+T = TypeVar("T")
+_MARK = "__tlverify_pytree__"
+_END = object()
+
+
+class TreeDef(NamedTuple):
+    """How to rebuild a container of type `kind` from its children; `kind` is None for a leaf."""
+
+    kind: type | None
+    keys: tuple[str, ...] = ()
+    children: tuple[TreeDef, ...] = ()
+    static: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return 1 if self.kind is None else sum([child.size for child in self.children])
+
+
+LEAF = TreeDef(None)
+
+
+def register(cls: type[T]) -> type[T]:
+    """Mark a frozen dataclass as a container. A field with `metadata={"static": True}` is not a child."""
+    if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise TypeError(f"{cls.__name__}: expected a frozen dataclass")
+    setattr(cls, _MARK, True)
+    return cls
+
+
+def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
+    """The leaves of `tree` and its structure."""
+    leaves: list[Any] = []
+    return leaves, _flatten(tree, leaves)
+
+
+def unflatten(treedef: TreeDef, leaves: Sequence[Any]) -> Any:
+    """The tree with the given structure and leaves."""
+    remaining = iter(leaves)
+    try:
+        tree = _build(treedef, remaining)
+    except StopIteration:
+        tree = _END
+    if tree is _END or next(remaining, _END) is not _END:
+        raise GraphError(f"tree: expected {treedef.size} leaves, found {len(leaves)}")
+    return tree
+
+
+def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:  # noqa: A001
+    """`function` applied to corresponding leaves of trees of one structure."""
+    leaves, treedef = flatten(tree)
+    columns = [leaves]
+    for other in others:
+        column, found = flatten(other)
+        if found != treedef:
+            raise GraphError(f"trees differ: {paths(treedef)} and {paths(found)}")
+        columns.append(column)
+    return unflatten(treedef, [function(*row) for row in zip(*columns, strict=True)])
+
+
+def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
+    """Names of the leaves, like `0.weight`: keys and positions joined by dots. A bare leaf has the prefix."""
+    if treedef.kind is None:
+        return [prefix]
+    result = []
+    for key, child in zip(treedef.keys, treedef.children, strict=True):
+        result += paths(child, f"{prefix}.{key}" if prefix else key)
+    return result
+
+
+def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
+    kind = type(tree)
+    if kind is dict:
+        if not {str}.issuperset(map(type, tree)):
+            raise GraphError(f"tree: expected string keys in a dict, found {list(tree)}")
+        keys = tuple(sorted(tree))
+        return TreeDef(dict, keys, tuple([_flatten(tree[key], leaves) for key in keys]))
+    if isinstance(tree, (tuple, list)):
+        keys = getattr(tree, "_fields", None) or tuple([str(i) for i in range(len(tree))])
+        return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in tree]))
+    if tree is None:
+        return TreeDef(type(None))
+    if getattr(kind, _MARK, False):
+        fields = dataclasses.fields(tree)
+        keys = tuple([field.name for field in fields if not field.metadata.get("static")])
+        static = tuple([(x.name, getattr(tree, x.name)) for x in fields if x.metadata.get("static")])
+        return TreeDef(kind, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
+    leaves.append(tree)
+    return LEAF
+
+
+def _build(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
+    kind = treedef.kind
+    if kind is None:
+        return next(leaves)
+    children = [_build(child, leaves) for child in treedef.children]
+    if kind is dict:
+        return dict(zip(treedef.keys, children, strict=True))
+    if kind is type(None):
+        return None
+    if issubclass(kind, tuple | list):
+        return kind(*children) if hasattr(kind, "_fields") else kind(children)
+    return kind(**dict(zip(treedef.keys, children, strict=True)), **dict(treedef.static))
