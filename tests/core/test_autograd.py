@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tlverify.core import Spec, grad, jvp, nn, ops, run, trace, value_and_grad, vjp, vjp_graph
+from tlverify.core import grad, jvp, ops, trace, value_and_grad, vjp
 from tlverify.graph import GraphError, ShapeError
 
 from .gradients import check_gradients
@@ -71,38 +71,6 @@ def test_the_function_is_traced_once_for_each_type():
     for x in (np.ones(2), np.zeros(2), np.ones(3), np.ones(2, "float32"), np.ones(3)):
         np.testing.assert_array_equal(gradient(x), 2 * x)
     assert [str(type_) for type_ in calls] == ["float64[2]", "float64[3]", "float32[2]"]
-
-
-def test_work_that_no_derivative_needs_is_left_out():
-    def fn(w, x):
-        return ops.sum(w * ops.exp(ops.exp(x)))
-
-    graph = vjp_graph(trace(fn, Spec((3,)), Spec((3,))).graph, ["w"])
-    assert [node.op for node in graph.nodes].count("exp") == 2
-    by_constant = vjp_graph(trace(lambda x: ops.sum(x * 3.0), Spec((3,))).graph, ["x"])
-    assert [value.name for value in by_constant.inputs] == ["x", "cotangent.sum_0"]
-    assert "sum" not in [node.op for node in by_constant.nodes]
-
-
-def test_vjp_graph_by_inputs_and_parameters():
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    params = model.init(np.random.default_rng(0))
-    graph = nn.export_graph(model, params, (3,))
-    derivative = vjp_graph(graph, ["x", "2.weight"])
-    x, g = np.float32([1, -2, 3]), np.float32([1, 10])
-    by_x, by_weight = run(derivative, {"x": x, "cotangent.y": g})
-    hidden = np.maximum(params["0"]["weight"] @ x + params["0"]["bias"], 0)
-    np.testing.assert_allclose(by_weight, np.outer(g, hidden), rtol=1e-6)
-    expected = ((g @ params["2"]["weight"]) * (hidden > 0)) @ params["0"]["weight"]
-    np.testing.assert_allclose(by_x, expected, rtol=1e-6)
-
-
-def test_vjp_graph_of_a_vjp_graph():
-    graph = trace(lambda x: ops.exp(x), Spec((), "float64")).graph
-    second = vjp_graph(vjp_graph(graph, ["x"]), ["x"])
-    values = {value.name: np.array(1.0) for value in second.inputs}
-    assert len(values) == 3
-    np.testing.assert_allclose(run(second, values)[0], np.e)
 
 
 def test_any_order():
@@ -184,7 +152,6 @@ def test_a_value_that_is_not_float_has_zero_cotangent():
         (lambda: vjp(ops.exp, X)[1]((X, X)), GraphError, "cotangent: expected a tree like the result"),
         (lambda: jvp(ops.exp, [X], [X[0]]), ShapeError, r"tangent of 'x': expected float64\[4, 3\]"),
         (lambda: jvp(ops.exp, [X], [X, X]), GraphError, "tangents: expected a tree like the primals"),
-        (lambda: vjp_graph(trace(ops.exp, X).graph, ["z"]), GraphError, "wrt 'z': expected inputs or parameters, x"),
     ],
 )
 def test_errors(action, error, reason):

@@ -88,9 +88,16 @@ def test_one_hot_of_a_label_out_of_range_is_zero():
 
 def test_scalars_take_the_dtype_of_the_other_operand():
     x = np.float32([1, 2])
-    for scalar in (2, 0.5, True, np.float64(3.0)):
+    for scalar in (2, 0.5, True, np.float64(3.0), np.int64(2), ops.sub(1, 0.5), ops.exp(0.0)):
         for value in (ops.mul(x, scalar), ops.mul(scalar, x), trace(lambda x, s=scalar: s * x, x)(x)):
             assert value.dtype == np.float32
+
+
+def test_scalars_alone_give_scalars():
+    assert isinstance(ops.add(1, 0.5), np.float64)
+    assert ops.maximum(1, 2) == 2
+    assert isinstance(ops.exp(1.0), np.float64)
+    assert trace(lambda x: ops.where(x > 0.0, 1, 0.5), Spec(()))(np.float32(1)).dtype == np.float64
 
 
 def test_a_float_constant_does_not_fit_an_integer_tensor():
@@ -120,3 +127,10 @@ def test_values_of_two_traces_do_not_meet_after_one_has_ended():
     trace(lambda x: leaked.append(x) or x, Spec((2,)))
     with pytest.raises(GraphError, match="used outside the traced function that made it"):
         trace(lambda x: x + leaked[0], Spec((2,)))
+
+
+def test_a_result_without_axes_keeps_its_dtype():
+    total = ops.sum(np.ones(3))
+    assert isinstance(total, np.ndarray)
+    with pytest.raises(ShapeError, match=r"add: float64\[\] and float32\[3\] have different dtypes"):
+        ops.add(total, np.ones(3, "float32"))

@@ -7,7 +7,7 @@ from tlverify.core.autograd import grad as grad
 from tlverify.core.autograd import jvp as jvp
 from tlverify.core.autograd import value_and_grad as value_and_grad
 from tlverify.core.autograd import vjp as vjp
-from tlverify.core.autograd import vjp_graph as vjp_graph
+from tlverify.core.derive import vjp_graph as vjp_graph
 from tlverify.core.interpreter import NonFiniteError as NonFiniteError
 from tlverify.core.interpreter import run as run
 from tlverify.core.tensor import Tensor as Tensor

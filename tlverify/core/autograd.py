@@ -6,18 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tlverify.core import pytree
+from tlverify.core.derive import backward, evaluate_in, forward
 from tlverify.core.interpreter import run
 from tlverify.core.ops import functions as f
-from tlverify.core.ops.apply import Value, trace_of
-from tlverify.core.ops.jvp import JVP
-from tlverify.core.ops.vjp import VJP, Rule
+from tlverify.core.ops.apply import Value, as_value, trace_of
 from tlverify.core.pytree import TreeDef
 from tlverify.core.tensor import Trace
 from tlverify.core.trace import Traced, evaluate, leaf_type, trace
-from tlverify.graph import FLOATS, Graph, GraphError, Node, ShapeError, Type
+from tlverify.graph import FLOATS, Graph, GraphError, ShapeError, Type
 
 Fn = Callable[..., Any]
-Rules = Mapping[str, tuple[Rule | None, ...]]
 
 
 def grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Fn:
@@ -42,22 +40,27 @@ def value_and_grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = Fal
     GraphError if an argument to differentiate by is not float.
     """
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    cache: dict[Any, tuple[Graph, TreeDef, TreeDef]] = {}
+    cache: dict[Any, tuple[Graph, TreeDef]] = {}
 
     def wrapped(*args: Any) -> Any:
         leaves, in_tree = pytree.flatten(args)
-        key = (in_tree, tuple([(type(x), getattr(x, "shape", None), getattr(x, "dtype", None)) for x in leaves]))
-        found = cache.get(key)
-        if found is None:
-            traced = trace(fn, *args)
-            wrt, grad_tree = _selected(traced, chosen, isinstance(argnums, int))
-            _check_scalar(traced, has_aux)
-            if trace_of(*leaves, *traced.captured) is not None:
-                results = _value_and_grad(traced.graph, [*leaves, *traced.captured], wrt)
-                return _unflatten_two(traced.out_tree, grad_tree, results)
-            found = cache[key] = (_value_and_grad_graph(traced.graph, wrt), traced.out_tree, grad_tree)
-        graph, out_tree, grad_tree = found
-        return _unflatten_two(out_tree, grad_tree, run(graph, leaves))
+        kinds = [(type(leaf), getattr(leaf, "shape", None), getattr(leaf, "dtype", None)) for leaf in leaves]
+        key = (in_tree, tuple(kinds))
+        if key in cache:
+            graph, tree = cache[key]
+            return pytree.unflatten(tree, run(graph, leaves))
+        traced = trace(fn, *args)
+        wrt, grad_tree = _selected(traced, chosen, isinstance(argnums, int))
+        _check_scalar(traced, has_aux)
+        tree = TreeDef(tuple, ("0", "1"), (traced.out_tree, grad_tree))
+        inputs = [*leaves, *traced.captured]
+        if trace_of(*inputs) is not None:
+            return pytree.unflatten(tree, _with_gradient(traced.graph, evaluate(traced.graph, inputs), wrt))
+        outer = Trace()
+        results = _with_gradient(traced.graph, evaluate_in(outer, traced.graph), wrt)
+        graph = outer.build(*(outer.lift(result).name for result in results))
+        cache[key] = graph, tree
+        return pytree.unflatten(tree, run(graph, leaves))
 
     return wrapped
 
@@ -78,9 +81,11 @@ def vjp(fn: Fn, *args: Any) -> tuple[Any, Fn]:
             expected, found = pytree.paths(traced.out_tree), pytree.paths(tree)
             raise GraphError(f"cotangent: expected a tree like the result {expected}, found {found}")
         types = traced.graph.types
-        for name, value in zip(traced.graph.outputs, given, strict=True):
-            _check_type(f"cotangent of {name!r}", value, types[name])
-        return pytree.unflatten(traced.in_tree, backward(traced.graph, values, given, wrt))
+        checked = [
+            _checked(f"cotangent of {name!r}", value, types[name])
+            for name, value in zip(traced.graph.outputs, given, strict=True)
+        ]
+        return pytree.unflatten(traced.in_tree, backward(traced.graph, values, checked, wrt))
 
     outputs = [values[name] for name in traced.graph.outputs]
     return pytree.unflatten(traced.out_tree, outputs), pullback
@@ -97,110 +102,16 @@ def jvp(fn: Fn, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, A
     values = evaluate(traced.graph, [*leaves, *traced.captured])
     active = {}
     for declared, value in zip(traced.graph.inputs, given, strict=False):
-        _check_type(f"tangent of {declared.name!r}", value, declared.type)
+        tangent = _checked(f"tangent of {declared.name!r}", value, declared.type)
         if declared.dtype in FLOATS:
-            active[declared.name] = value
+            active[declared.name] = tangent
     outputs = [values[name] for name in traced.graph.outputs]
     derivatives = forward(traced.graph, values, active)
     return pytree.unflatten(traced.out_tree, outputs), pytree.unflatten(traced.out_tree, derivatives)
 
 
-def vjp_graph(graph: Graph, wrt: Sequence[str]) -> Graph:
-    """The graph of the reverse derivative.
-
-    Its inputs are those of `graph` and then `cotangent.NAME` for every output NAME; its outputs are the cotangents
-    of the inputs or parameters in `wrt`, in that order.
-    """
-    types = graph.types
-    known = [value.name for value in graph.values if not isinstance(value, Node)]
-    unknown = sorted(set(wrt) - set(known))
-    if unknown:
-        raise GraphError(f"wrt {unknown[0]!r}: expected inputs or parameters, {', '.join(known)}")
-    outer = Trace()
-    values = _evaluate_in(outer, graph)
-    cotangents = []
-    for name in graph.outputs:
-        label = f"cotangent.{name}"
-        while label in outer:
-            label = f"cotangent.{label}"
-        cotangents.append(outer.add_input(label, types[name]))
-    results = backward(graph, values, cotangents, wrt)
-    return outer.build(*(outer.lift(result).name for result in results))
-
-
-def backward(
-    graph: Graph, values: Mapping[str, Value], cotangents: Sequence[Value | None], wrt: Sequence[str]
-) -> list[Value]:
-    """Cotangents of the values `wrt`, from those of the outputs (None is 0) and all values by name."""
-    active = _active(graph, wrt, VJP)
-    sums: dict[str, Value] = {}
-
-    def accumulate(name: str, cotangent: Value) -> None:
-        sums[name] = f.add(sums[name], cotangent) if name in sums else cotangent
-
-    for name, cotangent in zip(graph.outputs, cotangents, strict=True):
-        if name in active and cotangent is not None:
-            accumulate(name, cotangent)
-    for node in reversed(graph.nodes):
-        if node.name not in active or node.name not in sums:
-            continue
-        given = sums[node.name] if node.name in wrt else sums.pop(node.name)
-        inputs = [values[name] for name in node.inputs]
-        for name, rule in zip(node.inputs, VJP[node.op], strict=True):
-            if rule is not None and name in active:
-                accumulate(name, rule(given, values[node.name], *inputs, **node.attributes))
-    return [sums[name] if name in sums else f.zeros_like(values[name]) for name in wrt]
-
-
-def forward(graph: Graph, values: Mapping[str, Value], tangents: Mapping[str, Value]) -> list[Value]:
-    """Tangents of the outputs, from those of some values and every value of the graph by name."""
-    active = _active(graph, list(tangents), JVP)
-    sums = dict(tangents)
-    for node in graph.nodes:
-        if node.name not in active:
-            continue
-        inputs = [values[name] for name in node.inputs]
-        for name, rule in zip(node.inputs, JVP[node.op], strict=True):
-            if rule is not None and name in active:
-                part = rule(sums[name], values[node.name], *inputs, **node.attributes)
-                sums[node.name] = f.add(sums[node.name], part) if node.name in sums else part
-    return [sums[name] if name in sums else f.zeros_like(values[name]) for name in graph.outputs]
-
-
-def _active(graph: Graph, wrt: Sequence[str], rules: Rules) -> set[str]:
-    """Float values that depend on `wrt` through derivatives that are not 0 everywhere."""
-    types = graph.types
-    active = {name for name in wrt if types[name].dtype in FLOATS}
-
-    def depends(node: Node) -> bool:
-        if node.dtype not in FLOATS:
-            return False
-        rows = zip(node.inputs, rules[node.op], strict=True)
-        return any(rule is not None and name in active for name, rule in rows)
-
-    for node in graph.nodes:
-        if depends(node):
-            active.add(node.name)
-    return active
-
-
-def _evaluate_in(outer: Trace, graph: Graph) -> dict[str, Value]:
-    return evaluate(graph, [outer.add_input(value.name, value.type) for value in graph.inputs], outer)
-
-
-def _value_and_grad_graph(graph: Graph, wrt: Sequence[str]) -> Graph:
-    outer = Trace()
-    values = _evaluate_in(outer, graph)
-    results = _from_loss(graph, values, wrt)
-    return outer.build(*(outer.lift(result).name for result in results))
-
-
-def _value_and_grad(graph: Graph, inputs: Sequence[Value], wrt: Sequence[str]) -> list[Value]:
-    return _from_loss(graph, evaluate(graph, inputs), wrt)
-
-
-def _from_loss(graph: Graph, values: Mapping[str, Value], wrt: Sequence[str]) -> list[Value]:
-    """The outputs, of which the first is the loss, and the gradients of the loss."""
+def _with_gradient(graph: Graph, values: Mapping[str, Value], wrt: Sequence[str]) -> list[Value]:
+    """The outputs, of which the first is the loss, and then the gradients of the loss."""
     outputs = [values[name] for name in graph.outputs]
     cotangents = [f.ones_like(outputs[0]), *[None] * (len(outputs) - 1)]
     return [*outputs, *backward(graph, values, cotangents, wrt)]
@@ -234,12 +145,8 @@ def _check_scalar(traced: Traced, has_aux: bool) -> None:
         raise ShapeError(f"grad needs a float loss without axes, found {type_}; take its mean or sum")
 
 
-def _check_type(what: str, value: Value, expected: Type) -> None:
+def _checked(what: str, value: Value, expected: Type) -> Value:
     found = leaf_type(value, what)
     if found != expected:
         raise ShapeError(f"{what}: expected {expected}, found {found}")
-
-
-def _unflatten_two(first: TreeDef, second: TreeDef, leaves: Sequence[Value]) -> tuple[Any, Any]:
-    size = first.size
-    return pytree.unflatten(first, leaves[:size]), pytree.unflatten(second, leaves[size:])
+    return as_value(value)

@@ -27,6 +27,11 @@ def namespace(*arrays: Any) -> ModuleType:
     return cupy  # type: ignore[no-any-return]
 
 
+def as_array(value: Any) -> Any:
+    """NumPy gives a scalar where a result has no axes; this makes it an array. Arrays are left as they are."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
 def to_numpy(array: Any) -> Any:
     """The array in host memory."""
     return array.get() if namespace(array) is not np else np.asarray(array)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.core.backend import namespace
+from tlverify.core.backend import as_array, namespace
 from tlverify.core.plan import function_of, plan_for
 from tlverify.graph import FLOATS, Graph, GraphError, ShapeError, TlverifyError, Type
 
@@ -23,8 +23,9 @@ def run(graph: Graph, inputs: Sequence[Any] | Mapping[str, Any], check: bool = F
     ShapeError if an input has another shape or dtype than the graph declares. With `check`, NonFiniteError at
     the first float node whose value is not finite. An output may share memory with an input.
     """
-    arrays = [np.asarray(value) if not hasattr(value, "dtype") else value for value in _ordered(graph, inputs)]
-    xp = namespace(*arrays)
+    given = _ordered(graph, inputs)
+    xp = namespace(*[value for value in given if hasattr(value, "dtype")])
+    arrays = [value if hasattr(value, "dtype") else xp.asarray(value) for value in given]
     plan = plan_for(graph, xp)
     for array, (name, shape, dtype) in zip(arrays, plan.inputs, strict=True):
         if array.shape != shape or array.dtype != dtype:
@@ -39,7 +40,7 @@ def run(graph: Graph, inputs: Sequence[Any] | Mapping[str, Any], check: bool = F
         slots[output] = function(*[slots[source] for source in sources])
         for slot in dead:
             slots[slot] = None
-    return tuple([_as_array(slots[output]) for output in plan.outputs])
+    return tuple([as_array(slots[output]) for output in plan.outputs])
 
 
 def _ordered(graph: Graph, inputs: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
@@ -63,17 +64,12 @@ def _run_checked(graph: Graph, arrays: Sequence[Any], xp: ModuleType) -> tuple[A
             inputs = ", ".join(f"{name} {_describe(values[name], xp)}" for name in node.inputs)
             found = _describe(result, xp)
             raise NonFiniteError(f"node {node.name!r} ({node.op}) is not finite: {found}; its inputs: {inputs}")
-    return tuple(_as_array(values[name]) for name in graph.outputs)
+    return tuple(as_array(values[name]) for name in graph.outputs)
 
 
 def _describe(array: Any, xp: ModuleType) -> str:
     finite = xp.isfinite(array)
     good = array[finite]
-    extent = f"from {good.min():.4g} to {good.max():.4g}" if good.size else "no finite element"
+    extent = f"from {float(good.min()):.4g} to {float(good.max()):.4g}" if good.size else "no finite element"
     bad = array.size - int(finite.sum())
     return f"({extent}, {bad} of {array.size} not finite)" if bad else f"({extent})"
-
-
-def _as_array(value: Any) -> Any:
-    # NumPy gives a scalar where the result has no axes.
-    return np.asarray(value) if isinstance(value, np.generic) else value

@@ -71,7 +71,7 @@ def _make_plan(graph: Graph, xp: ModuleType) -> Plan:
         else:
             steps.append((function_of(node), sources, output, ()))
     outputs = tuple(index[name] for name in graph.outputs)
-    steps, read = _with_dead_slots(steps, {*outputs, *constants})
+    steps, read = _with_dead_slots(steps, set(outputs), constants)
     types = tuple((value.name, value.shape, np.dtype(value.dtype)) for value in graph.inputs)
     return Plan(types, tuple(v if slot in read else None for slot, v in enumerate(slots)), tuple(steps), outputs)
 
@@ -84,12 +84,12 @@ def _skip_broadcasts(
     return direct if np.broadcast_shapes(*(shapes[source] for source in direct)) == shape else sources
 
 
-def _with_dead_slots(steps: list[Step], keep: set[int]) -> tuple[list[Step], set[int]]:
+def _with_dead_slots(steps: list[Step], outputs: set[int], constants: set[int]) -> tuple[list[Step], set[int]]:
     """The steps that something reads, with the slots that each reads last; and all slots that are read."""
-    read = set(keep)
+    read = set(outputs)
     result: list[Step] = []
     for function, sources, output, _ in reversed(steps):
         if output in read:
-            result.append((function, sources, output, tuple(set(sources) - read)))
+            result.append((function, sources, output, tuple(set(sources) - read - constants)))
             read.update(sources)
     return result[::-1], read

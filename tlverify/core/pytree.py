@@ -85,7 +85,7 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     kind = type(tree)
     if kind is dict:
-        if not {str}.issuperset(map(type, tree)):
+        if any(type(key) is not str for key in tree):
             raise GraphError(f"tree: expected string keys in a dict, found {list(tree)}")
         keys = tuple(sorted(tree))
         return TreeDef(dict, keys, tuple([_flatten(tree[key], leaves) for key in keys]))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlverify.core import pytree
+from tlverify.core.backend import namespace
 from tlverify.core.interpreter import run
 from tlverify.core.ops.apply import Value, apply, as_value, trace_of
 from tlverify.core.pytree import TreeDef
@@ -93,8 +94,10 @@ def evaluate(graph: Graph, values: Sequence[Value], into: Trace | None = None) -
         if found != declared.type:
             raise ShapeError(f"input {declared.name!r}: expected {declared.type}, found {found}")
     for parameter in graph.parameters:
-        data = parameter.data
-        env[parameter.name] = data if into is None else into.constant(data, name=parameter.name)
+        if into is None:
+            env[parameter.name] = namespace(*env.values()).asarray(parameter.data)
+        else:
+            env[parameter.name] = into.constant(parameter.data, name=parameter.name)
     for node in graph.nodes:
         env[node.name] = apply(node.op, *(env[name] for name in node.inputs), **node.attributes)
     return env

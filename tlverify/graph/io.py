@@ -18,6 +18,8 @@ from tlverify.graph.graph import Array, Graph, Input, Node, Parameter
 from tlverify.graph.ops import Attribute
 
 MAX_GRAPH_BYTES = 64 << 20
+MAX_DIGITS = 20
+MAX_AXES = 64
 SUFFIX = ".graph.json"
 
 
@@ -114,7 +116,9 @@ def parse_json(raw: bytes, where: str) -> Any:
         raise GraphError(f"{where}: {text[:40]!r} is not an integer; numbers are integers or strings")
 
     def integer(text: str) -> int:
-        return int(text) if len(text) <= 20 else refuse(text)
+        if len(text) > MAX_DIGITS:
+            raise GraphError(f"{where}: an integer of {len(text)} digits is over the limit of {MAX_DIGITS}")
+        return int(text)
 
     try:
         return json.loads(raw, object_pairs_hook=pairs, parse_float=refuse, parse_constant=refuse, parse_int=integer)
@@ -172,6 +176,8 @@ def _typed(data: list[Any], kind: type, where: str) -> tuple[Any, ...]:
 
 
 def _ints(data: list[Any], where: str) -> tuple[int, ...]:
+    if len(data) > MAX_AXES:
+        raise GraphError(f"{where!r}: {len(data)} axes are over the limit of {MAX_AXES}")
     return _typed(data, int, where)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.core.backend import namespace
+from tlverify.core.backend import as_array, namespace
 from tlverify.core.ops.forward import FORWARD
 from tlverify.core.tensor import Tensor, Trace
 from tlverify.graph import Shape, ShapeError, Type, infer
@@ -33,25 +33,26 @@ def apply(op: str, *values: Value, **attributes: Any) -> Value:
         names = [trace.lift(value).name for value in values]
         return Tensor(trace, trace.node(op, *names, **attributes))
     infer(op, tuple(type_of(value) for value in values), attributes)
-    return FORWARD[op](*values, **attributes)
+    result = FORWARD[op](*values, **attributes)
+    return result if all(isinstance(value, np.generic) for value in values) else as_array(result)
 
 
 def as_value(value: Value) -> Value:
-    """A Tensor or array as it is; a scalar or a list as a NumPy array."""
-    return value if isinstance(value, Tensor) or hasattr(value, "dtype") else np.asarray(value)
+    """A Tensor or array as it is; a Python scalar as a NumPy scalar, a list as an array."""
+    return value if isinstance(value, Tensor) or hasattr(value, "dtype") else np.asarray(value)[()]
 
 
 def same_dtype(op: str, *values: Value) -> tuple[Value, ...]:
     """The values as Tensors or arrays of one dtype.
 
-    Python scalars, and constants met in a trace, take the dtype of the others. Nothing else is converted:
-    ShapeError asks for a cast.
+    Scalars, of Python or NumPy, and constants met in a trace take the dtype of the others. Nothing else is
+    converted: ShapeError asks for a cast.
     """
     trace = trace_of(*values)
     typed = [v for v in values if isinstance(v, Tensor) or (trace is None and _has_dtype(v))]
     if not typed:
-        values = tuple(np.asarray(value) for value in values)
-        typed = list(values)
+        dtype = np.result_type(*values)
+        return tuple(np.asarray(value, dtype)[()] for value in values)
     first, *others = (type_of(value) for value in typed)
     for other in others:
         if other.dtype != first.dtype:
@@ -82,5 +83,4 @@ def broadcast(value: Value, shape: Shape) -> Value:
 
 
 def _has_dtype(value: Value) -> bool:
-    # NumPy's float64 scalar is a Python float, and is treated as one.
-    return hasattr(value, "dtype") and not isinstance(value, float)
+    return hasattr(value, "dtype") and not isinstance(value, np.generic)

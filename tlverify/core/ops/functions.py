@@ -227,7 +227,7 @@ def one_hot(labels: Value, classes: int, dtype: str = "float32") -> Value:
     labels = as_value(labels)
     if labels.dtype != "int64":
         raise ShapeError(f"one_hot: expected int64 labels, found {labels.dtype}")
-    columns = np.arange(classes, dtype=np.int64)
+    columns = namespace(labels).arange(classes, dtype="int64")
     return cast(equal(reshape(labels, (*labels.shape, 1)), columns), dtype)
 
 
