@@ -1,0 +1,262 @@
+"""A model and its training, described in TOML.
+
+    [model]
+    layers = ["flatten", { linear = 64 }, "relu", { linear = 10 }]
+    [data]
+    source = "digits"                      # or: train = "train.npz", test = "test.npz"
+    [loss]
+    name = "interval_cross_entropy"        # cross_entropy, mse
+    epsilon = 0.02
+    [optimizer]
+    name = "adam"                          # sgd
+    lr = 0.001
+    [train]
+    epochs = 20                            # or: steps
+    batch_size = 128
+    schedule = "cosine"                    # constant
+    [output]
+    graph = "model.graph.json"
+
+Tables other than [model], [data] and [train] may be left out. Files are found beside the configuration.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from tlverify.core import nn
+from tlverify.graph import Shape, TlverifyError
+from tlverify.train import losses, optim
+from tlverify.train.augment import Jitter
+from tlverify.train.data import Dataset, digits, load_npz
+from tlverify.train.objective import Objective, OutputLoss
+from tlverify.train.trained import Trained
+from tlverify.train.trainer import Task, Trainer
+
+LOSSES: Mapping[str, Callable[..., Any]] = {
+    "cross_entropy": losses.cross_entropy,
+    "interval_cross_entropy": losses.IntervalCrossEntropy,
+    "mse": losses.mse,
+}
+OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {"adam": optim.Adam, "sgd": optim.SGD}
+SCHEDULES: Mapping[str, optim.Schedule] = {"constant": optim.constant, "cosine": optim.cosine}
+_OUTPUTS_AND_LABELS = 2
+
+
+class ConfigError(TlverifyError):
+    """A configuration that cannot be used: the message names the file, the table, the key, and what was expected."""
+
+
+@dataclass(frozen=True)
+class ModelTable:
+    """`layers`: "flatten", "relu", or `{ linear = number of outputs }`."""
+
+    layers: list[Any]
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """`source` is a bundled set; `train` and `test` are `.npz` files with arrays x and y."""
+
+    source: Literal["digits"] | None = None
+    train: str | None = None
+    test: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainTable:
+    """The arguments of Trainer and of Trainer.train."""
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int = 128
+    schedule: Literal["constant", "cosine"] = "constant"
+    seed: int = 0
+    task: Task = "classification"
+
+
+@dataclass(frozen=True)
+class OutputTable:
+    """Where the trained graph is written."""
+
+    graph: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that has been read and checked."""
+
+    path: Path
+    model: ModelTable
+    data: DataTable
+    train: TrainTable
+    optimizer: optim.Optimizer
+    loss: OutputLoss | Objective | None
+    augment: Jitter | None
+    output: OutputTable | None
+
+
+def run_config(path: str | os.PathLike[str], progress: bool = True) -> Trained:
+    """Train as the TOML file at `path` says, and write the graph if it has an [output] table.
+
+    ConfigError for a file that is missing, is not TOML, or has an unknown key, a wrong type or a wrong value.
+    """
+    config = read_config(path)
+    data, evaluation = load_data(config)
+    table = config.train
+    model = build_model(config, data.features)
+    try:
+        trained = Trainer(model, table.task, config.optimizer, config.loss, table.seed).train(
+            data,
+            epochs=table.epochs,
+            steps=table.steps,
+            batch_size=table.batch_size,
+            schedule=SCHEDULES[table.schedule],
+            augment=config.augment,
+            evaluation=evaluation,
+            progress=progress,
+            title=config.path.stem,
+        )
+    except TlverifyError as error:
+        raise type(error)(f"{config.path}: {error}") from None
+    if config.output is not None:
+        trained.export(config.path.parent / config.output.graph)
+    return trained
+
+
+def read_config(path: str | os.PathLike[str]) -> Config:
+    """Read and check a configuration, without loading the data."""
+    source = Path(path)
+    try:
+        tables = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from None
+    known = ("augment", "data", "loss", "model", "optimizer", "output", "train")
+    for name, table in tables.items():
+        if name not in known or not isinstance(table, dict):
+            raise ConfigError(f"{source}: unknown table or key {name!r}; known tables: {', '.join(known)}")
+    for name in ("data", "model", "train"):
+        if name not in tables:
+            raise ConfigError(f"{source}: table [{name}] is missing")
+
+    def optional(name: str, target: Callable[..., Any]) -> Any:
+        return build(target, tables[name], f"{source}: [{name}]") if name in tables else None
+
+    return Config(
+        source,
+        build(ModelTable, tables["model"], f"{source}: [model]"),
+        build(DataTable, tables["data"], f"{source}: [data]"),
+        build(TrainTable, tables["train"], f"{source}: [train]"),
+        _named(tables.get("optimizer", {"name": "adam"}), OPTIMIZERS, f"{source}: [optimizer]"),
+        _named(tables["loss"], LOSSES, f"{source}: [loss]") if "loss" in tables else None,
+        optional("augment", Jitter),
+        optional("output", OutputTable),
+    )
+
+
+def load_data(config: Config) -> tuple[Dataset, Dataset | None]:
+    """Training data, and test data if there are any."""
+    table = config.data
+    if (table.source is None) == (table.train is None) or (table.source is not None and table.test is not None):
+        raise ConfigError(f"{config.path}: [data] expected either source, or train with or without test")
+    if table.train is None:
+        return digits()
+    folder = config.path.parent
+    return load_npz(folder / table.train), None if table.test is None else load_npz(folder / table.test)
+
+
+def build_model(config: Config, features: Shape) -> nn.Sequential:
+    """The layers of [model], each Linear as wide as the values it gets."""
+    shape: nn.layers.PartialShape = features
+    layers: list[nn.Layer] = []
+    for position, item in enumerate(config.model.layers):
+        where = f"{config.path}: [model] layers[{position}]"
+        layer = _layer(item, shape, where)
+        try:
+            shape = layer.check(shape)
+        except TlverifyError as error:
+            raise ConfigError(f"{where}: {error}, found {list(shape)}") from None
+        layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def build(target: Callable[..., Any], table: Mapping[str, Any], where: str, skip: int = 0) -> Any:
+    """`target` called with the keys of `table`, which must be its parameters after the first `skip`."""
+    parameters = dict(list(inspect.signature(target, eval_str=True).parameters.items())[skip:])
+    values = {}
+    for key, value in table.items():
+        if key not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ConfigError(f"{where}: unknown key {key!r}; known keys: {known}")
+        values[key] = _typed(value, parameters[key].annotation, f"{where} {key}")
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in values:
+            raise ConfigError(f"{where}: key {key!r} is missing")
+    if skip:
+        return partial(target, **values)
+    try:
+        return target(**values)
+    except TlverifyError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _named(table: Mapping[str, Any], targets: Mapping[str, Callable[..., Any]], where: str) -> Any:
+    """The target that the key `name` says, built from the other keys."""
+    name = table.get("name")
+    if not isinstance(name, str) or name not in targets:
+        raise ConfigError(f"{where} name: expected one of {', '.join(targets)}, found {name!r}")
+    rest = {key: value for key, value in table.items() if key != "name"}
+    target = targets[name]
+    return build(target, rest, where, 0 if inspect.isclass(target) else _OUTPUTS_AND_LABELS)
+
+
+def _layer(item: Any, shape: nn.layers.PartialShape, where: str) -> nn.Layer:
+    if item == "flatten":
+        return nn.Flatten(-len(shape)) if shape else nn.Flatten()
+    if item == "relu":
+        return nn.ReLU()
+    width = item.get("linear") if isinstance(item, dict) and len(item) == 1 else None
+    if type(width) is not int or width < 1 or not shape:
+        raise ConfigError(f'{where}: expected "flatten", "relu" or {{ linear = WIDTH }}, found {item!r}')
+    features = shape[-1]
+    return nn.Linear(features if isinstance(features, int) else 1, width)
+
+
+_KINDS: Mapping[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    float: ((float, int), "a number"),
+    int: ((int,), "an integer"),
+    str: ((str,), "a string"),
+}
+
+
+def _typed(value: Any, annotation: Any, where: str) -> Any:
+    """`value` if TOML gave it the type that the annotation asks for; an integer will do for a float."""
+    choices = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        if value not in choices:
+            raise ConfigError(f"{where}: expected {' or '.join(map(str, choices))}, found {value!r}")
+        return value
+    if get_origin(annotation) is tuple:
+        if not isinstance(value, list) or len(value) != len(choices):
+            raise ConfigError(f"{where}: expected a list of {len(choices)} numbers, found {value!r}")
+        return tuple(_typed(item, kind, where) for item, kind in zip(value, choices, strict=True))
+    if get_origin(annotation) is list:
+        if not isinstance(value, list) or not value:
+            raise ConfigError(f"{where}: expected a list that is not empty, found {value!r}")
+        return value
+    if len(choices) == 1:
+        return _typed(value, choices[0], where)
+    kinds, expected = _KINDS[annotation]
+    if type(value) not in kinds:
+        raise ConfigError(f"{where}: expected {expected}, found {value!r}")
+    return float(value) if annotation is float else value
