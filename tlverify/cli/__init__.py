@@ -11,6 +11,7 @@ from tlverify.cli.output import INTERNAL, INTERRUPTED, MALFORMED, fail
 def main() -> None:
     """Entry point. Exit codes: 0 verified, 10 falsified, 20 unknown, 30 certificate rejected, 2 usage or malformed
     input, 70 internal error, 130 interrupted."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads cost more than they give on products this small
     from tlverify.certify.kernel import Malformed, Rejected
     from tlverify.cli.app import app
     from tlverify.graph import TlverifyError

@@ -1,6 +1,9 @@
 """The two trainings of the quickstart: a digit classifier, plain and certified.
 
 The settings were chosen by cross-validation on the training images only.
+
+Products of 64 rows by 64 features are as large as OpenBLAS leaves to one thread. More threads would only wait for each
+other, and their number would change the digest.
 """
 
 from __future__ import annotations
@@ -59,17 +62,17 @@ PLAIN = Recipe(
     title="plain",
     description="cross-entropy",
     loss=partial(losses.cross_entropy, smoothing=0.2),
-    optimizer=optim.Adam(0.01),
-    epochs=150,
-    batch_size=128,
+    optimizer=optim.Adam(0.006),
+    epochs=100,
+    batch_size=64,
     augment=Jitter(shift=0.15, rotate=4.0, scale=0.05, noise=0.1),
 )
 CERTIFIED = Recipe(
     title="certified",
     description="interval-bound cross-entropy in boxes of 0.01 around gradient steps of 0.05",
     loss=losses.IntervalCrossEntropy(0.06, kappa=0.0, smoothing=0.2, subset=1 / 6),
-    optimizer=optim.Adam(0.01),
-    epochs=360,
-    batch_size=128,
+    optimizer=optim.Adam(0.006),
+    epochs=200,
+    batch_size=64,
     augment=Jitter(shift=0.15, rotate=4.0, scale=0.05, noise=0.1),
 )

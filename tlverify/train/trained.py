@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from tlverify.graph import Graph, Shape, TlverifyError, digest, save_graph
 from tlverify.train.data import Array, Dataset
 
 if TYPE_CHECKING:
+    from tlverify.certify import Result
+    from tlverify.certify.claim import Number
     from tlverify.train.trainer import Trainer
 
 
@@ -81,6 +84,20 @@ class Trained:
         target = Path(path)
         save_graph(self.graph, target)
         return target
+
+    def certify(
+        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = None
+    ) -> Iterator[Result]:
+        """The verdict on the robustness of each example (or those at `index`) within `epsilon` and [0, 1].
+
+        Each `verified` comes with a certificate that the kernel has accepted, each `falsified` with a counterexample
+        that it has replayed. `timeout` is in seconds of search for each example.
+        """
+        from tlverify.certify import certify, robustness
+
+        chosen = data if index is None else data.take(list(index))
+        graph = self.graph
+        return certify(graph, robustness(graph, chosen.x, chosen.y, epsilon), timeout=timeout)
 
     def summary(self) -> str:
         """The layers with shapes and parameter counts, the training, and the digest."""

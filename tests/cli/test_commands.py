@@ -1,0 +1,183 @@
+"""The commands as a user types them: exit codes, output, errors, resuming."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlverify import __version__
+from tlverify.cli import main
+from tlverify.graph import GraphBuilder, Type, save_graph
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command; gives exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tlverify", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """y = (x0 - x1, x1 - x0) on two inputs, through a ReLU that changes nothing near the data."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type((2,), "float32"))
+    identity = builder.parameter(np.eye(2, dtype="float32"), "first.weight")
+    zeros = builder.parameter(np.zeros(2, "float32"), "bias")
+    hidden = builder.node("relu", builder.node("linear", x, identity, zeros))
+    weight = builder.parameter(np.array([[1, -1], [-1, 1]], "float32"), "last.weight")
+    graph = builder.build(builder.node("linear", hidden, weight, zeros, name="y"))
+    save_graph(graph, tmp_path / "model.graph.json")
+    np.savez(tmp_path / "data.npz", x=np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], "float32"), y=[0, 0, 1])
+    return tmp_path / "model.graph.json"
+
+
+def certify(run: Run, model: Path, *more: object, epsilon: str = "0.125") -> tuple[int, str, str]:
+    return run("certify", model, "--data", model.parent / "data.npz", "--epsilon", epsilon, *more)
+
+
+def test_certify_verifies_and_writes_certificates_that_check_accepts(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, printed, _ = certify(run, model, "--index", "0", "--out", out)
+    assert (code, "1 / 1" in printed) == (0, True)
+    names = sorted(path.name for path in out.iterdir())
+    expected = ["0000.cert", "0000.claim.json", "model.graph.json", "model.safetensors", "report.html", "results.json"]
+    assert names == expected
+    code, printed, _ = run("check", out / "0000.cert")
+    assert code == 0
+    assert printed.startswith("verified")
+    assert "never (y[1] - y[0] >= 0)" in printed
+
+
+def test_certify_falsifies_with_a_witness_and_exit_code_10(run: Run, model: Path, tmp_path: Path) -> None:
+    code, printed, _ = certify(run, model, "--out", tmp_path / "out", "--json")
+    summary = json.loads(printed)
+    assert code == summary["exit_code"] == 10
+    assert [row["verdict"] for row in summary["results"]] == ["verified", "falsified", "verified"]
+    assert (summary["verified"], summary["falsified"], summary["unknown"]) == (2, 1, 0)
+    assert run("check", tmp_path / "out", "--json")[0] == 10
+
+
+def test_a_repeated_command_takes_up_the_certificates_it_finds(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--out", out)
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.cert")}
+    before = {path.name: path.read_bytes() for path in out.glob("*.cert")}
+    (out / "0002.cert").write_bytes(b"broken")
+    assert certify(run, model, "--out", out)[0] == 10
+    assert {path.name: path.read_bytes() for path in out.glob("*.cert")} == before
+    assert len(times) == 3
+
+
+def test_timeout_of_zero_is_unknown_with_its_reason(run: Run, model: Path) -> None:
+    code, printed, _ = certify(run, model, "--index", "0", "--epsilon", "0.24", "--timeout", "0", "--json")
+    row = json.loads(printed)["results"][0]
+    assert (code, row["verdict"]) in ((20, "unknown"), (0, "verified"))
+    assert "timeout" in row["reason"] or row["verdict"] == "verified"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("--epsilon", "NaN"), "epsilon: expected a finite number"),
+        (("--epsilon", "-1/8"), "expected a radius >= 0"),
+        (("--property", "beauty"), "--property: expected robustness"),
+        (("--semantics", "float16"), "--semantics: expected real"),
+        (("--index", "9"), "selects none of the 3 examples"),
+        (("--index", "a:b"), "--index: expected a number or a range"),
+        (("--data", "nowhere.npz"), "nowhere.npz"),
+    ],
+)
+def test_bad_options_name_the_thing(run: Run, model: Path, change: tuple[str, str], reason: str) -> None:
+    code, printed, error = certify(run, model, *change)
+    assert code == 2
+    assert printed == ""
+    assert reason in error
+    code, printed, error = certify(run, model, *change, "--json")
+    assert reason in json.loads(printed)["error"]
+    assert error == ""
+
+
+def test_data_of_the_wrong_size_is_refused(run: Run, model: Path) -> None:
+    np.savez(model.parent / "data.npz", x=np.zeros((1, 3), "float32"), y=[0])
+    code, _, error = certify(run, model)
+    assert (code, "the graph takes [2], an example of x is [3]" in error) == (2, True)
+
+
+def test_check_of_a_changed_parameter_is_rejected(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--index", "0", "--out", out)
+    data = bytearray((out / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (out / "model.safetensors").write_bytes(data)
+    code, printed, _ = run("check", out)
+    assert (code, "rejected" in printed, "it is about graph" in printed) == (30, True, True)
+
+
+def test_check_says_what_is_missing(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--index", "0", "--out", out)
+    (out / "0000.claim.json").unlink()
+    code, _, error = run("check", out)
+    assert (code, "0000.claim.json: cannot be read" in error) == (2, True)
+    assert "no such file or folder" in run("check", tmp_path / "nothing")[2]
+
+
+def test_inspect_prints_a_table_and_graphviz(run: Run, model: Path) -> None:
+    code, printed, _ = run("inspect", model)
+    assert code == 0
+    assert "relu_0" in printed
+    assert "digest" in printed
+    assert run("inspect", model, "--dot")[1].startswith("digraph {")
+    assert json.loads(run("inspect", model, "--json")[1])["parameters"] == 10
+
+
+def test_train_runs_a_configuration(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "train.toml"
+    config.write_text(
+        '[model]\nlayers = ["flatten", { linear = 16 }, "relu", { linear = 10 }]\n[data]\nsource = "digits"\n'
+        '[train]\nsteps = 5\n[output]\ngraph = "model.graph.json"\n'
+    )
+    code, printed, _ = run("train", config, "--json")
+    assert code == 0
+    assert len(json.loads(printed)["losses"]) == 5
+    assert json.loads(run("inspect", tmp_path / "model.graph.json", "--json")[1])["parameters"] == 16 * 65 + 10 * 17
+
+
+def test_unknown_command_and_version(run: Run) -> None:
+    assert run("nonsense")[0] == 2
+    assert run("--version")[1] == f"tlverify {__version__}\n"
+
+
+def test_an_internal_error_is_exit_70_without_a_traceback(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("tlverify.cli.inspect.inspect", broken)
+    code, printed, error = run("inspect", model)
+    assert (code, printed) == (70, "")
+    assert "internal error: ZeroDivisionError" in error
+    assert "Traceback" not in error
+
+
+def test_importing_the_package_loads_nothing_third_party() -> None:
+    program = "import sys, tlverify; sys.exit(any(m in sys.modules for m in ('numpy', 'rich', 'typer', 'safetensors')))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
