@@ -1,0 +1,400 @@
+"""Files that must be refused, each with its reason, as edits of one small verified example."""
+
+import hashlib
+import json
+import struct
+import zlib
+from copy import deepcopy
+from typing import Any
+
+from .laws import refuses
+
+DROP = object()
+REGION, BAD = "region", "bad"
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def edited(value: Any, path: tuple, new: Any) -> Any:
+    """A copy in which the item at `path` is new, dropped, or appended where the index is one past the end."""
+    result = deepcopy(value)
+    place = result
+    for key in path[:-1]:
+        place = place[key]
+    if new is DROP:
+        del place[path[-1]]
+    elif type(place) is list and path[-1] == len(place):
+        place.append(new)
+    else:
+        place[path[-1]] = new
+    return result
+
+
+def tensor_file(header: Any, data: bytes) -> bytes:
+    text = header if type(header) is bytes else json.dumps(header, separators=(",", ":")).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def _value(name: str, *shape: int, **more: Any) -> dict[str, Any]:
+    return {"name": name, "shape": list(shape), "dtype": "float32", **more}
+
+
+def _node(name: str, op: str, inputs: list[str], *shape: int, **attributes: Any) -> dict[str, Any]:
+    return _value(name, *shape, op=op, inputs=inputs, attributes=attributes)
+
+
+GRAPH = {
+    "format": "tlverify.graph",
+    "version": 1,
+    "inputs": [_value("x", 2)],
+    "parameters": [_value("W", 2, 2), _value("b", 2)],
+    "nodes": [
+        _node("z", "linear", ["x", "W", "b"], 2),
+        _node("h", "relu", ["z"], 2),
+        _node("s", "add", ["h", "h"], 2),
+        _node("y", "reshape", ["s"], 2, 1, shape=[2, 1]),
+    ],
+    "outputs": ["y"],
+}
+DATA = struct.pack("<6f", 1, 1, 1, -1, 0, 0.25)
+HEADER = {
+    "W": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+    "b": {"dtype": "F32", "shape": [2], "data_offsets": [16, 24]},
+}
+PARAMETERS = tensor_file(HEADER, DATA)
+
+
+def graph_digest(graph: dict[str, Any] = GRAPH) -> str:
+    structure = {**graph, "nodes": sorted(graph["nodes"], key=lambda node: node["name"])}
+    hashes = {"W": hashlib.sha256(DATA[:16]).hexdigest(), "b": hashlib.sha256(DATA[16:]).hexdigest()}
+    return hashlib.sha256(encode({"graph": structure, "parameters": hashes})).hexdigest()
+
+
+CLAIM = {
+    "format": "tlverify.claim",
+    "version": 1,
+    "graph": graph_digest(),
+    "semantics": "real",
+    "region": [{"kind": "box", "input": "x", "lower": ["-1", "-1"], "upper": ["1", "2/3"]}],
+    "bad": [
+        [{"terms": [["y", 0, "1"]], "bound": "100", "strict": 0}],
+        [
+            {"terms": [["y", 1, "1"], ["x", 0, "-1/3"]], "bound": "50", "strict": 0},
+            {"terms": [["x", 0, "1"]], "bound": "0", "strict": 1},
+        ],
+    ],
+}
+BALL = {"kind": "linf_ball", "input": "x", "center": ["0", "0"], "radius": "1/2", "clip": ["0", "1"]}
+STEPS = [
+    {"rule": "interval", "nodes": ["z", "h", "s", "y"]},
+    {"rule": "bound", "node": "z", "lower": [0, 1], "upper": [1], "slopes": {}},
+    {"rule": "close", "multipliers": [["1"], ["1", "0"]], "slopes": {"h": [0]}},
+]
+SLOPES = bytes([64, 128])
+
+
+def header(claim: bytes, kind: str, payload: bytes, **more: Any) -> dict[str, Any]:
+    digest = hashlib.sha256(claim).hexdigest()
+    return {
+        "format": "tlverify.certificate",
+        "version": 1,
+        "claim": digest,
+        "kind": kind,
+        "payload": len(payload),
+        **more,
+    }
+
+
+def container(header: Any, payload: bytes) -> bytes:
+    return encode(header) + b"\n" + zlib.compress(payload, 9)
+
+
+CERTIFICATE = header(encode(CLAIM), "proof", SLOPES, steps=STEPS)
+EXAMPLE = {
+    "graph": encode(GRAPH),
+    "parameters": PARAMETERS,
+    "claim": encode(CLAIM),
+    "certificate": container(CERTIFICATE, SLOPES),
+}
+
+JSON_CASES: dict[str, tuple[bytes, str]] = {
+    "empty file": (b"", "not valid JSON"),
+    "half a file": (b'{"a":', "not valid JSON"),
+    "two values": (b"{}{}", "not valid JSON"),
+    "duplicate key": (b'{"a":1,"a":1}', "duplicate key"),
+    "duplicate key by escape": (b'{"a":1,"\\u0061":1}', "duplicate key"),
+    "NaN": (b'{"a":NaN}', "NaN is not an integer"),
+    "infinity": (b'{"a":-Infinity}', "-Infinity is not an integer"),
+    "float": (b'{"a":1.0}', "1.0 is not an integer"),
+    "exponent": (b'{"a":1e5}', "1e5 is not an integer"),
+    "10 MB integer": (b"1" * 10_000_000, "10000000 digits"),
+    "21 digits": (b"1" * 21, "an integer of 21 digits is over 20"),
+    "minus zero": (b"-0", "not in canonical form"),
+    "space": (b'{"a": 1}', "not in canonical form"),
+    "newline at the end": (b"{}\n", "not in canonical form"),
+    "unsorted": (b'{"b":1,"a":1}', "not in canonical form"),
+    "escape of a letter": (b'"\\u0061"', "not in canonical form"),
+    "escape in capitals": (b'"\\u00FF"', "not in canonical form"),
+    "raw non-ASCII": ('"\xe9"'.encode(), "not in canonical form"),
+    "invalid UTF-8": (b'"\xff"', "not valid JSON"),
+    "UTF-8 of a surrogate": (b'"\xed\xa0\x80"', "not valid JSON"),
+    "UTF-16": ("{}".encode("utf-16"), "not valid JSON"),
+    "byte order mark": (b"\xef\xbb\xbf{}", "not valid JSON"),
+    "control character": (b'"\x01"', "not valid JSON"),
+    "NUL": (b"{}\0", "not valid JSON"),
+    "a million brackets": (b"[" * 1_000_000, "nested too deeply"),
+    "a million closed brackets": (b"[" * 1_000_000 + b"]" * 1_000_000, "nested too deeply"),
+    "a million objects": (b'{"a":' * 1_000_000, "nested too deeply"),
+}
+
+RATIONAL_CASES: dict[str, tuple[Any, str]] = {
+    "lowest terms": ("2/4", "not in lowest terms"),
+    "integer over one": ("5/1", "not in lowest terms"),
+    "zero over two": ("0/2", "not in lowest terms"),
+    "minus zero": ("-0", "expected a rational"),
+    "plus": ("+1", "expected a rational"),
+    "leading zero": ("01", "expected a rational"),
+    "zero denominator": ("1/0", "expected a rational"),
+    "negative denominator": ("1/-2", "expected a rational"),
+    "decimal": ("0.5", "expected a rational"),
+    "exponent": ("1e9", "expected a rational"),
+    "underscore": ("1_0", "expected a rational"),
+    "other digits": ("\u0661", "expected a rational"),
+    "space": (" 1", "expected a rational"),
+    "newline": ("1\n", "expected a rational"),
+    "empty": ("", "expected a rational"),
+    "NaN": ("nan", "expected a rational"),
+    "a number": (1, "expected a rational"),
+    "a list": (["1"], "expected a rational"),
+    "401 digits": ("1" * 401, "expected a rational"),
+}
+
+GRAPH_CASES: dict[str, tuple[tuple, Any, str]] = {
+    "unknown field": (("extra",), 1, "unknown field 'extra'"),
+    "missing field": (("outputs",), DROP, "missing field 'outputs'"),
+    "null field": (("inputs",), None, "field 'inputs' is not list"),
+    "other format": (("format",), "onnx", "expected format 'tlverify.graph'"),
+    "version 2": (("version",), 2, "version 2 is not 1"),
+    "true as version": (("version",), True, "expected format"),
+    "node is no object": (("nodes", 0), [], "node: expected an object"),
+    "unknown field of a node": (("nodes", 0, "domain"), "", "unknown field 'domain'"),
+    "missing field of a node": (("nodes", 0, "dtype"), DROP, "missing field 'dtype'"),
+    "unknown op": (("nodes", 1, "op"), "exp", "the kernel has no rule for op 'exp'"),
+    "attribute of relu": (("nodes", 1, "attributes"), {"alpha": 1}, "relu takes 1 inputs and no attributes"),
+    "relu of two": (("nodes", 1, "inputs"), ["z", "z"], "relu takes 1 inputs"),
+    "add of one": (("nodes", 2, "inputs"), ["h"], "add takes 2 inputs"),
+    "add of unequal shapes": (("nodes", 2, "inputs"), ["h", "W"], "add needs equal shapes"),
+    "linear without bias": (("nodes", 0, "inputs"), ["x", "W"], "linear takes 3 inputs"),
+    "weight is no parameter": (("nodes", 0, "inputs"), ["x", "x", "b"], "must be parameters"),
+    "linear of wrong shapes": (("nodes", 0, "inputs"), ["W", "b", "W"], "linear does not accept shapes"),
+    "reshape without shape": (("nodes", 3, "attributes"), {}, "reshape takes one input and the attribute shape"),
+    "reshape to a string": (("nodes", 3, "attributes", "shape"), "2", "reshape takes one input"),
+    "reshape to true": (("nodes", 3, "attributes", "shape"), [2, True], "reshape takes one input"),
+    "reshape to another size": (("nodes", 3, "attributes", "shape"), [3], "cannot reshape"),
+    "reshape to very many sizes": (("nodes", 3, "attributes", "shape"), [10**19] * 3000, "reshape"),
+    "reshape to negative sizes": (("nodes", 3, "attributes", "shape"), [-2, -1], "its op gives [-2, -1]"),
+    "declared shape": (("nodes", 1, "shape"), [1], "declared shape [1], its op gives [2]"),
+    "input is a number": (("nodes", 1, "inputs"), [1], "expected a list of str"),
+    "unknown input": (("nodes", 1, "inputs"), ["nope"], "uses 'nope' before it is bound"),
+    "cycle": (("nodes", 1, "inputs"), ["h"], "uses 'h' before it is bound"),
+    "unordered": (("nodes", 1, "inputs"), ["s"], "uses 's' before it is bound"),
+    "bound twice": (("nodes", 1, "name"), "z", "bound twice"),
+    "name of a parameter": (("nodes", 1, "name"), "W", "bound twice"),
+    "name of an input": (("parameters", 0, "name"), "x", "not among the stored tensors"),
+    "empty name": (("inputs", 0, "name"), "", "a name is 1 to 200 printable"),
+    "space in a name": (("inputs", 0, "name"), "a b", "a name is 1 to 200 printable"),
+    "control character in a name": (("inputs", 0, "name"), "x\x1b[2J", "a name is 1 to 200 printable"),
+    "newline after a name": (("inputs", 0, "name"), "x\n", "a name is 1 to 200 printable"),
+    "surrogate in a name": (("inputs", 0, "name"), "\ud800", "a name is 1 to 200 printable"),
+    "right-to-left name": (("inputs", 0, "name"), "\u202ex", "a name is 1 to 200 printable"),
+    "long name": (("inputs", 0, "name"), "x" * 201, "a name is 1 to 200 printable"),
+    "integer dtype": (("inputs", 0, "dtype"), "int64", "dtype 'int64' is not one of"),
+    "other dtype than its inputs": (("nodes", 1, "dtype"), "float64", "but its input 'z' is float32"),
+    "other dtype than stored": (("parameters", 0, "dtype"), "float64", "stored as F32[2, 2]"),
+    "other shape than stored": (("parameters", 0, "shape"), [4], "stored as F32[2, 2]"),
+    "zero size": (("inputs", 0, "shape"), [0], "is out of range"),
+    "negative size": (("inputs", 0, "shape"), [-2], "is out of range"),
+    "true as size": (("inputs", 0, "shape"), [True], "expected a list of int"),
+    "17 axes": (("inputs", 0, "shape"), [1] * 17, "is out of range"),
+    "huge shape": (("inputs", 0, "shape"), [10**19] * 16, "is out of range"),
+    "undeclared tensor": (("parameters", 1), DROP, "not declared by the graph"),
+    "missing tensor": (("parameters", 2), _value("c", 2), "not among the stored tensors"),
+    "unknown output": (("outputs",), ["nope"], "not a value of the graph"),
+    "output is a number": (("outputs",), [0], "expected a list of str"),
+}
+
+HUGE = "1" + "0" * 19
+SAFETENSORS_CASES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "truncated before the header length"),
+    "seven bytes": (b"\0" * 7, "truncated before the header length"),
+    "header longer than the file": ((2**63).to_bytes(8, "little") + b"{}", "does not fit in the file"),
+    "truncated header": (PARAMETERS[:40], "does not fit in the file"),
+    "truncated data": (PARAMETERS[:-1], "are outside the 23 bytes"),
+    "trailing byte": (PARAMETERS + b"\0", "1 bytes of data belong to no tensor"),
+    "header is a list": (tensor_file([], DATA), "expected an object"),
+    "header is not JSON": (tensor_file(b"{", DATA), "not valid JSON"),
+    "duplicate tensor": (tensor_file(b'{"W":{},"W":{}}', DATA), "duplicate key"),
+    "spaces in the header": (tensor_file(json.dumps(HEADER).encode(), DATA), "not in canonical form"),
+    "unknown field": (tensor_file(edited(HEADER, ("W", "crc"), 1), DATA), "unknown field 'crc'"),
+    "metadata": (tensor_file({"__metadata__": {"a": "b"}, **HEADER}, DATA), "unknown field 'a'"),
+    "half precision": (tensor_file(edited(HEADER, ("W", "dtype"), "F16"), DATA), "dtype 'F16' is not one of"),
+    "overlap": (
+        tensor_file(edited(HEADER, ("b", "data_offsets"), [8, 16]), DATA[:16]),
+        "overlap or leave a gap at byte 8",
+    ),
+    "same bytes twice": (tensor_file({"a": HEADER["W"], **HEADER}, DATA), "overlap or leave a gap at byte 0"),
+    "gap": (tensor_file(edited(HEADER, ("b", "data_offsets"), [17, 25]), DATA + b"\0"), "overlap or leave a gap"),
+    "reversed offsets": (tensor_file(edited(HEADER, ("W", "data_offsets"), [16, 0]), DATA), "are outside"),
+    "negative offset": (tensor_file(edited(HEADER, ("W", "data_offsets"), [-16, 0]), DATA), "are outside"),
+    "offset past the end": (tensor_file(edited(HEADER, ("b", "data_offsets"), [24, 32]), DATA), "are outside the 24"),
+    "huge offsets": (tensor_file(edited(HEADER, ("b", "data_offsets"), [int(HUGE), int(HUGE)]), DATA), "are outside"),
+    "three offsets": (tensor_file(edited(HEADER, ("b", "data_offsets"), [0, 16, 24]), DATA), "are outside"),
+    "true as offset": (tensor_file(edited(HEADER, ("W", "data_offsets"), [False, 16]), DATA), "expected a list of int"),
+    "other size than the shape": (tensor_file(edited(HEADER, ("b", "shape"), [3]), DATA), "8 bytes do not hold F32[3]"),
+    "zero size": (tensor_file(edited(HEADER, ("b", "shape"), [0]), DATA), "is out of range"),
+    "huge shape": (tensor_file(edited(HEADER, ("b", "shape"), [10**19, 10**19]), DATA), "is out of range"),
+    "NaN": (tensor_file(HEADER, DATA[:-4] + struct.pack("<f", float("nan"))), "holds a NaN or an infinity"),
+    "infinity": (tensor_file(HEADER, struct.pack("<f", float("-inf")) + DATA[4:]), "holds a NaN or an infinity"),
+}
+
+CLAIM_CASES: dict[str, tuple[tuple, Any, str]] = {
+    "unknown field": (("note",), "", "unknown field 'note'"),
+    "missing field": (("semantics",), DROP, "missing field 'semantics'"),
+    "other format": (("format",), "tlverify.graph", "expected format 'tlverify.claim'"),
+    "version 2": (("version",), 2, "version 2 is not 1"),
+    "another graph": (("graph",), "0" * 64, "it is about graph '000"),
+    "other semantics": (("semantics",), "float32", "semantics 'float32' is not one of real"),
+    "no region": (("region",), [], "expected every input of ['x']"),
+    "region is no object": (("region", 0), "x", "kind 'None' is not one of"),
+    "unknown kind": (("region", 0, "kind"), "l2_ball", "kind 'l2_ball' is not one of"),
+    "unknown input": (("region", 0, "input"), "nope", "'nope' is not an input"),
+    "region of an output": (("region", 0, "input"), "y", "'y' is not an input"),
+    "input given twice": (("region", 1), CLAIM["region"][0], "input 'x' is given twice"),
+    "unknown field of the region": (("region", 0, "norm"), 2, "unknown field 'norm'"),
+    "empty region": (("region", 0, "lower"), ["2", "0"], "empty at x[0], where 2 > 1"),
+    "too few ends": (("region", 0, "lower"), ["-1"], "input 'x' has 2 entries"),
+    "too many ends": (("region", 0, "upper"), ["1", "1", "1"], "input 'x' has 2 entries"),
+    "float in the region": (("region", 0, "upper", 0), "0.5", "expected a rational"),
+    "ball of negative radius": (("region", 0), {**BALL, "radius": "-1"}, "empty at x[0]"),
+    "ball with reversed clip": (("region", 0), {**BALL, "clip": ["1", "0"]}, "empty at x[0]"),
+    "ball outside its clip": (("region", 0), {**BALL, "clip": ["2", "3"]}, "empty at x[0]"),
+    "ball with three clips": (("region", 0), {**BALL, "clip": ["0", "1", "2"]}, "expected two rationals"),
+    "empty bad set": (("bad",), [], "the bad set is empty"),
+    "empty conjunction": (("bad", 1), [], "a conjunction of the bad set is empty"),
+    "conjunction is no list": (("bad", 0), {}, "expected a list of list"),
+    "inequality is no object": (("bad", 0, 0), [], "inequality: expected an object"),
+    "true as strict": (("bad", 0, 0, "strict"), True, "field 'strict' is not int"),
+    "strict is 2": (("bad", 0, 0, "strict"), 2, "strict is 0 or 1"),
+    "bound is a number": (("bad", 0, 0, "bound"), 1, "field 'bound' is not str"),
+    "term of two": (("bad", 0, 0, "terms", 0), ["y", 0], "expected [value name, index, coefficient]"),
+    "repeated term": (("bad", 0, 0, "terms", 1), ["y", 0, "2"], "y[0] stands twice"),
+    "hidden value": (("bad", 0, 0, "terms", 0, 0), "z", "z[0] is not an entry of an input or output"),
+    "unknown value with control characters": (("bad", 0, 0, "terms", 0, 0), "\x1b[2J\n\ud800", "is not an entry"),
+    "long unknown value": (("bad", 0, 0, "terms", 0, 0), "v" * 100_000, "is not an entry"),
+    "index out of range": (("bad", 0, 0, "terms", 0, 1), 2, "y[2] is not an entry"),
+    "negative index": (("bad", 0, 0, "terms", 0, 1), -1, "y[-1] is not an entry"),
+    "true as index": (("bad", 0, 0, "terms", 0, 1), True, "expected [value name, index, coefficient]"),
+    "coefficient not in lowest terms": (("bad", 0, 0, "terms", 0, 2), "2/2", "not in lowest terms"),
+}
+
+CERTIFICATE_CASES: dict[str, tuple[tuple, Any, str]] = {
+    "unknown field": (("signature",), "", "unknown field 'signature'"),
+    "missing steps": (("steps",), DROP, "missing field 'steps'"),
+    "other format": (("format",), "lrat", "expected format 'tlverify.certificate'"),
+    "version 2": (("version",), 2, "version 2 is not 1"),
+    "another claim": (("claim",), "0" * 64, "it is for claim '000"),
+    "claim is a number": (("claim",), 1, "it is for claim '1'"),
+    "unknown kind": (("kind",), "axiom", "kind 'axiom' is not one of proof, witness"),
+    "witness with steps": (("kind",), "witness", "unknown field 'steps'"),
+    "true as size": (("payload",), True, "payload of a stated size"),
+    "negative size": (("payload",), -1, "payload of a stated size"),
+    "size over the limit": (("payload",), 1 << 40, "payload of a stated size"),
+    "smaller size": (("payload",), 1, "payload is not exactly the 1 bytes"),
+    "larger size": (("payload",), 3, "payload is not exactly the 3 bytes"),
+    "no steps": (("steps",), [], "it has no steps"),
+    "step is no object": (("steps", 0), [], "unknown rule 'None'"),
+    "unknown rule": (("steps", 0, "rule"), "assume", "unknown rule 'assume'"),
+    "rule with control characters": (("steps", 0, "rule"), "\x1b[2J\n\ud800", "unknown rule"),
+    "rule is a list": (("steps", 0, "rule"), [], "unknown rule '[]'"),
+    "no close": (("steps", 2), DROP, "it ends without closing the bad set"),
+    "step after close": (("steps", 3), STEPS[0], "it comes after the proof is closed"),
+    "interval with unknown field": (("steps", 0, "why"), "", "unknown field 'why'"),
+    "interval of nothing known": (("steps", 0, "nodes"), ["nope"], "'nope' is not a node of the graph"),
+    "interval of an input": (("steps", 0, "nodes"), ["x"], "'x' is not a node of the graph"),
+    "interval of a parameter": (("steps", 0, "nodes"), ["W"], "'W' is not a node of the graph"),
+    "interval of a number": (("steps", 0, "nodes"), [0], "expected a list of str"),
+    "interval out of order": (("steps", 0, "nodes"), ["h", "z"], "node 'h' needs bounds of 'z' first"),
+    "bound before interval": (("steps", 0, "nodes"), [], "'z' has no bounds to tighten"),
+    "bound of nothing known": (("steps", 1, "node"), "nope", "'nope' has no bounds to tighten"),
+    "bound of entry out of range": (("steps", 1, "lower"), [2], "'z' has no entry 2"),
+    "bound of negative entry": (("steps", 1, "upper"), [-1], "'z' has no entry -1"),
+    "bound of true": (("steps", 1, "lower"), [True], "expected a list of int"),
+    "bound without slopes": (("steps", 1, "slopes"), DROP, "missing field 'slopes'"),
+    "close before interval": (("steps", 0, "nodes"), ["z", "h"], "'y' has no bounds yet"),
+    "close of one disjunct": (("steps", 2, "multipliers"), [["1"]], "the claim has 2 disjuncts, the step refutes 1"),
+    "close of three disjuncts": (("steps", 2, "multipliers", 2), ["1"], "the step refutes 3"),
+    "too many multipliers": (("steps", 2, "multipliers", 0), ["1", "1"], "expected 1 multipliers, found 2"),
+    "no multipliers": (("steps", 2, "multipliers", 0), [], "expected 1 multipliers, found 0"),
+    "multipliers are a string": (("steps", 2, "multipliers", 0), "1", "expected a list of str"),
+    "multipliers are an object": (("steps", 2, "multipliers", 0), {"1": "1"}, "expected a list of str"),
+    "multipliers are a number": (("steps", 2, "multipliers", 0), 1, "expected a list of str"),
+    "multipliers are null": (("steps", 2, "multipliers", 0), None, "expected a list of str"),
+    "negative multiplier": (("steps", 2, "multipliers", 1, 1), "-1/8", "a multiplier is negative"),
+    "multiplier is a number": (("steps", 2, "multipliers", 0, 0), 1, "expected a list of str"),
+    "all multipliers zero": (("steps", 2, "multipliers", 0, 0), "0", "not refuted"),
+    "slopes of no node": (("steps", 2, "slopes"), {"nope": [0]}, "slopes are given for 'nope'"),
+    "slopes of a linear node": (("steps", 2, "slopes"), {"z": [0]}, "slopes are given for 'z'"),
+    "slopes of an input": (("steps", 2, "slopes"), {"x": [0]}, "slopes are given for 'x'"),
+    "slopes are a number": (("steps", 2, "slopes"), {"h": 0}, "expected a list of its neurons"),
+    "slope of neuron out of range": (("steps", 2, "slopes"), {"h": [2]}, "expected a list of its neurons"),
+    "slope of negative neuron": (("steps", 2, "slopes"), {"h": [-1]}, "expected a list of its neurons"),
+    "slope of true": (("steps", 2, "slopes"), {"h": [True]}, "expected a list of int"),
+    "too few slopes": (("steps", 2, "slopes"), {"h": [0, 1]}, "the payload has too few slopes"),
+    "slopes left over": (("steps", 2, "slopes"), {}, "2 bytes of slopes are not used"),
+}
+
+_LINE, _, _PACKED = EXAMPLE["certificate"].partition(b"\n")
+CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "not valid JSON"),
+    "header only": (_LINE, "must be followed by a payload"),
+    "no payload": (_LINE + b"\n", "payload is not exactly"),
+    "payload not compressed": (_LINE + b"\n" + SLOPES, "payload is not valid zlib"),
+    "truncated payload": (_LINE + b"\n" + _PACKED[:-1], "payload is not exactly"),
+    "wrong checksum": (_LINE + b"\n" + _PACKED[:-1] + b"\0", "payload is not valid zlib"),
+    "trailing byte": (_LINE + b"\n" + _PACKED + b"\0", "payload is not exactly"),
+    "payload twice": (_LINE + b"\n" + _PACKED * 2, "payload is not exactly"),
+    "bomb": (_LINE + b"\n" + zlib.compress(bytes(50_000_000), 9), "payload is not exactly the 2 bytes"),
+    "slope above 1": (container(CERTIFICATE, bytes([64, 129])), "a slope of 'h' is above 1"),
+    "carriage return": (_LINE + b"\r\n" + _PACKED, "not in canonical form"),
+}
+
+
+def _check(kernel, **parts: bytes):
+    return kernel.api.check(**{**EXAMPLE, **parts})
+
+
+def _cases():
+    for name, (raw, reason) in JSON_CASES.items():
+        yield f"JSON: {name}", reason, lambda kernel, raw=raw: kernel.reader.parse_json(raw, "it")
+    for name, (text, reason) in RATIONAL_CASES.items():
+        yield f"rational: {name}", reason, lambda kernel, text=text: kernel.reader.rational(text, "it")
+    for part, value, cases in (("graph", GRAPH, GRAPH_CASES), ("claim", CLAIM, CLAIM_CASES)):
+        for name, (path, new, reason) in cases.items():
+            data = encode(edited(value, path, new))
+            yield f"{part}: {name}", reason, lambda kernel, part=part, data=data: _check(kernel, **{part: data})
+    for name, (path, new, reason) in CERTIFICATE_CASES.items():
+        data = container(edited(CERTIFICATE, path, new), SLOPES)
+        yield f"certificate: {name}", reason, lambda kernel, data=data: _check(kernel, certificate=data)
+    for name, (data, reason) in SAFETENSORS_CASES.items():
+        yield f"safetensors: {name}", reason, lambda kernel, data=data: _check(kernel, parameters=data)
+    for name, (data, reason) in CONTAINER_CASES.items():
+        yield f"container: {name}", reason, lambda kernel, data=data: _check(kernel, certificate=data)
+
+
+CASES = {
+    name: (lambda kernel, call=call, reason=reason: refuses(kernel, lambda: call(kernel), reason))
+    for name, reason, call in _cases()
+}
+"""By name, a law: this file is refused, for this reason."""

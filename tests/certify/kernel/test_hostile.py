@@ -1,0 +1,52 @@
+"""Hostile files: each is refused with a one-line reason, never accepted and never a crash."""
+
+import pytest
+
+from .hostile import CASES, EXAMPLE
+from .laws import load
+
+kernel = load()
+
+
+def test_the_example_itself_is_accepted():
+    assert kernel.api.check(**EXAMPLE).verdict == "verified"
+
+
+OPEN = {
+    "graph: reshape to very many sizes",
+    "claim: unknown value with control characters",
+    "certificate: rule with control characters",
+    "certificate: multipliers are a string",
+    "certificate: multipliers are an object",
+    "certificate: multipliers are a number",
+    "certificate: multipliers are null",
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=[pytest.mark.xfail(strict=True, reason="open")] if name in OPEN else [])
+        for name, case in CASES.items()
+    ],
+)
+def test_refused(case):
+    case(kernel)
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "value", "reason"),
+    [
+        ("reader", "MAX_JSON_BYTES", 20, "is over the limit of 20"),
+        ("reader", "MAX_HEADER_BYTES", 20, "does not fit in the file"),
+        ("reader", "MAX_PAYLOAD_BYTES", 1, "payload of a stated size within limits"),
+        ("reader", "MAX_ELEMENTS", 3, "is out of range"),
+        ("reader", "MAX_RANK", 1, "is out of range"),
+        ("reader", "MAX_RATIONAL_DIGITS", 2, "expected a rational"),
+        ("network", "MAX_NODES", 6, "over the limit of 6 values"),
+    ],
+)
+def test_limit(monkeypatch, module, limit, value, reason):
+    monkeypatch.setattr(getattr(kernel, module), limit, value)
+    with pytest.raises((kernel.api.Malformed, kernel.api.Rejected), match=reason):
+        kernel.api.check(**EXAMPLE)
