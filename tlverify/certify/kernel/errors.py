@@ -9,6 +9,7 @@ MAX_RATIONAL_DIGITS = 400
 MAX_NODES = 100_000
 MAX_ELEMENTS = 1 << 28
 MAX_RANK = 16
+MAX_GOALS = 1_000_000
 
 
 class Malformed(Exception):

@@ -132,7 +132,7 @@ def _close(problem: Problem, progress: Progress, table: Table, steps: list[list[
     for index in progress.rows:
         if margin[index] > 0:
             multipliers = _multipliers(problem, best, index)
-            close = {"rule": "close", "multipliers": multipliers, "slopes": {}}
+            close = {"rule": "close", "multipliers": multipliers, "slopes": {}, "cuts": []}
             yield Proposal(int(index), certificate.proof(problem.claims[index].digest, [*steps[index], close]))
 
 
@@ -154,6 +154,6 @@ def _close_with_slopes(
             multipliers = _multipliers(part, best, position)
             used = [int(chosen[position]) for chosen in best]
             listing, payload = quantized(part.network, table, slopes, position, used)
-            close = {"rule": "close", "multipliers": multipliers, "slopes": listing}
+            close = {"rule": "close", "multipliers": multipliers, "slopes": listing, "cuts": []}
             data = certificate.proof(problem.claims[index].digest, [*steps[index], close], payload)
             yield Proposal(int(index), data)
