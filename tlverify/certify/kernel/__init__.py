@@ -11,14 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tlverify.certify.kernel.backward import propagate_all
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.errors import Malformed as Malformed
 from tlverify.certify.kernel.errors import Rejected as Rejected
 from tlverify.certify.kernel.network import read_program as read_program
 from tlverify.certify.kernel.program import Program as Program
-from tlverify.certify.kernel.proof import Machine
+from tlverify.certify.kernel.proof import STEPS, Engine, Machine
 from tlverify.certify.kernel.reader import fields, parse_certificate
+from tlverify.certify.kernel.tree import tree
 from tlverify.certify.kernel.witness import check_witness
+
+RULES = {**STEPS, "tree": tree}
+"""The rules of the calculus."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> 
     return check_with(read_program(graph, parameters), claim, certificate)
 
 
-def check_with(program: Program, claim: bytes, certificate: bytes) -> Accepted:
-    """Check a certificate about a graph that has been read."""
+def check_with(program: Program, claim: bytes, certificate: bytes, engine: Engine = propagate_all) -> Accepted:
+    """Check a certificate about a graph that has been read. `engine` is the arithmetic: `exact` by default."""
     statement = read_claim(claim, program)
     header, payload = parse_certificate(certificate)
     if header.get("claim") != statement.digest:
@@ -54,7 +59,7 @@ def check_with(program: Program, claim: bytes, certificate: bytes) -> Accepted:
     margin = None
     if kind == "proof":
         *_, steps = fields(header, "certificate header", **known, steps=list)
-        margin = Machine(program, statement, payload).run(steps)
+        margin = Machine(program, statement, payload, RULES, engine).run(steps)
         verdict = "verified"
     elif kind == "witness":
         fields(header, "certificate header", **known)

@@ -52,6 +52,10 @@ def shift(integers: Iterable[int], places: int) -> list[int]:
 
 def add(left: Vector, right: Vector) -> Vector:
     """Exact sum."""
+    if not any(left.integers):
+        return right
+    if not any(right.integers):
+        return left
     exponent = min(left.exponent, right.exponent)
     a = shift(left.integers, left.exponent - exponent)
     b = shift(right.integers, right.exponent - exponent)
@@ -85,10 +89,11 @@ def enclose(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> Interval:
 
 
 def shorten(row: Vector) -> tuple[Vector, bool]:
-    """Floor to COEFFICIENT_BITS; whether anything was dropped. Each entry loses less than one unit of the result."""
+    """The row with exactly COEFFICIENT_BITS: shifted, or floored so that each entry loses less than one unit of the
+    result. Whether it was floored."""
     drop = bits(row.integers) - COEFFICIENT_BITS
     if drop <= 0:
-        return row, False
+        return Vector(shift(row.integers, -drop), row.exponent + drop), False
     return Vector([a >> drop for a in row.integers], row.exponent + drop), True
 
 
@@ -97,10 +102,10 @@ Constant = tuple[int, int]
 
 
 def accumulate(total: Constant, value: Constant) -> Constant:
-    """A lower bound of the sum: both floored to the unit that leaves the longer one CONSTANT_BITS."""
+    """A lower bound of the sum: both floored to the unit that leaves the longer one CONSTANT_BITS. 0 adds nothing."""
+    if value[0] == 0:
+        return total
     tops = [bits([integer]) + exponent for integer, exponent in (total, value) if integer]
-    if not tops:
-        return 0, 0
     unit = max(tops) - CONSTANT_BITS
     return floor_to(total, unit) + floor_to(value, unit), unit
 

@@ -67,6 +67,20 @@ class Bounds(dict[str, Interval]):
         result._phases = dict(self._phases)
         return result
 
+    def along(self, path: Sequence[tuple[str, int, bool, int]]) -> Bounds:
+        """The table with some ends tightened: (value, entry, is upper, integer in the value's unit)."""
+        if not path:
+            return self
+        result = self.copy()
+        for name, index, upper, end in path:
+            known = result[name]
+            ends = list(known.upper if upper else known.lower)
+            ends[index] = min(ends[index], end) if upper else max(ends[index], end)
+            result[name] = (
+                Interval(known.lower, ends, known.exponent) if upper else Interval(ends, known.upper, known.exponent)
+            )
+        return result
+
     def phases(self, name: str) -> Phases:
         """Phases of the ReLUs whose input is `name`."""
         bounds, known = self[name], self._phases.get(name)
@@ -75,12 +89,31 @@ class Bounds(dict[str, Interval]):
         return known[1]
 
 
-def propagate(
-    program: Program, bounds: Bounds, rows: Mapping[str, Vector], constant: Constant, slopes: Slopes
-) -> Constant:
-    """A lower bound of sum(rows . values) + constant over the region. Rejected if a value has no bounds."""
-    pending = dict(rows)
-    for name in program.order(tuple(sorted(rows))):
+@dataclass(frozen=True)
+class Job:
+    """A linear function to be bounded from below: coefficients by value and entry times 2^exponent, plus `constant`.
+
+    `path` lists bounds of this job's own region, (value, entry, is upper, integer in the unit of the table), that
+    tighten the table.
+    """
+
+    rows: Mapping[str, Mapping[int, int]]
+    exponent: int
+    constant: Constant
+    slopes: Slopes
+    path: Sequence[tuple[str, int, bool, int]] = ()
+
+
+def propagate_all(program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
+    """Lower bounds of the jobs' functions over the region: the arithmetic `exact`."""
+    return [propagate(program, bounds.along(job.path), job) for job in jobs]
+
+
+def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
+    """A lower bound of the job's function over the region. Rejected if a value has no bounds."""
+    pending = {name: _spread(row, program.values[name].size, job.exponent) for name, row in job.rows.items()}
+    constant, slopes = accumulate((0, 0), job.constant), job.slopes
+    for name in program.order(tuple(sorted(job.rows))):
         if name not in pending:
             continue
         if name not in bounds:
@@ -105,6 +138,13 @@ def propagate(
                 product = sum(a * b for a, b in zip(row.integers, value.bias.integers, strict=True))
                 constant = accumulate(constant, (product, row.exponent + value.bias.exponent))
     return constant
+
+
+def _spread(row: Mapping[int, int], size: int, exponent: int) -> Vector:
+    integers = [0] * size
+    for index, value in row.items():
+        integers[index] = value
+    return Vector(integers, exponent)
 
 
 def _shorten(row: Vector, bounds: Interval, constant: Constant) -> tuple[Vector, Constant]:

@@ -7,9 +7,11 @@ linear inequalities over inputs and outputs, and the semantics of the arithmetic
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, enclose
@@ -39,6 +41,11 @@ class Inequality:
     terms: Sequence[tuple[str, int, Fraction]]
     bound: Fraction
     strict: bool
+
+    @cached_property
+    def scale(self) -> int:
+        """The least positive integer that makes all numbers of the inequality integers."""
+        return math.lcm(self.bound.denominator, *(c.denominator for _, _, c in self.terms))
 
     def __str__(self) -> str:
         parts = []

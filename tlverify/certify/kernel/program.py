@@ -168,7 +168,8 @@ def enclose_value(value: Value, bounds: Mapping[str, Interval], shortened: bool 
         high = [c + r + extra for c, r in zip(center, radius, strict=True)]
         parts.append((low, high, matrix.exponent + x.exponent))
     exponent = min(part[2] for part in parts)
-    lower, upper = [0] * value.size, [0] * value.size
+    lower: Sequence[int] = [0] * value.size
+    upper: Sequence[int] = [0] * value.size
     for low, high, own in parts:
         places = own - exponent
         lower = [total + (v << places) for total, v in zip(lower, low, strict=True)]

@@ -1,7 +1,7 @@
 """Checking a proof: a list of steps, read by a machine with a stack of goals.
 
-A goal is a region with a table of bounds, the inequalities (cuts) that hold in it, and the bad set that it must be shown
-not to reach. A step adds to the table of the present goal, replaces the goal by several, or closes it.
+A goal is a region with a table of bounds, the inequalities (cuts) that hold in it, and the bad set that it must be
+shown not to reach. A step adds to the table of the present goal, replaces the goal by several, or closes it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
-from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, floor_to, intersect
-from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Slopes, propagate
+from tlverify.certify.kernel.arithmetic import Constant, Interval, floor_to, intersect
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import MAX_GOALS, Rejected
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.kernel.reader import fields, items, rational
 
 Disjunct = Sequence[Inequality]
+Engine = Callable[[Program, Bounds, Sequence[Job]], list[Constant]]
+"""Lower bounds of jobs over a region: one of the arithmetics."""
 Listing = Sequence[tuple[str, Sequence[int]]]
 
 
@@ -54,8 +57,12 @@ class Lemma:
 class Machine:
     """The stack of goals, the payload of slopes, and the least margin by which a disjunct was refuted."""
 
-    def __init__(self, program: Program, claim: Claim, payload: bytes) -> None:
+    def __init__(
+        self, program: Program, claim: Claim, payload: bytes, rules: Mapping[str, Rule], engine: Engine
+    ) -> None:
         self.program = program
+        self.rules = rules
+        self.engine = engine
         self.payload = payload
         self.used = 0
         self.margin: Fraction | None = None
@@ -70,10 +77,10 @@ class Machine:
             where = f"step {number} ({str(rule)[:20]})"
             if self.goal is None:
                 raise Rejected(where, "it comes after the proof is closed")
-            if type(rule) is not str or rule not in STEPS:
-                raise Rejected(where, f"unknown rule {str(rule)[:40]!r}; known: {', '.join(STEPS)}")
+            if type(rule) is not str or rule not in self.rules:
+                raise Rejected(where, f"unknown rule {str(rule)[:40]!r}; known: {', '.join(self.rules)}")
             try:
-                STEPS[rule](self, self.goal, step, where)
+                self.rules[rule](self, self.goal, step, where)
             except Rejected as rejection:
                 if rejection.step == where:
                     raise
@@ -98,6 +105,14 @@ class Machine:
             self.goal = top.goal
             return
 
+    def refute(self, combined: Combination, found: Constant, where: str) -> None:
+        """The negated combination is > 0 everywhere (>= 0 will do if a strict inequality takes part)."""
+        strict = any(inequality.strict and weight > 0 for weight, inequality in combined)
+        if found[0] < 0 or (found[0] == 0 and not strict):
+            raise Rejected(where, f"not refuted: the lower bound, about {found[0]} * 2^{found[1]}, is not > 0")
+        if self.margin is None or found[0] * Fraction(2) ** found[1] < self.margin:
+            self.margin = found[0] * Fraction(2) ** found[1]
+
     def take(self, count: int, where: str) -> bytes:
         """The next bytes of the payload."""
         part = self.payload[self.used : self.used + count]
@@ -109,11 +124,9 @@ class Machine:
 
 def tighten(bounds: Bounds, name: str, index: int, bound: Fraction, upper: bool) -> None:
     """Enter value <= bound (or >=) into the table, rounded outward to the unit of its interval."""
-    known = bounds[name]
-    end = list(known.upper if upper else known.lower)
-    scaled = bound / Fraction(2) ** known.exponent
-    end[index] = min(end[index], math.ceil(scaled)) if upper else max(end[index], math.floor(scaled))
-    bounds[name] = Interval(known.lower, end, known.exponent) if upper else Interval(end, known.upper, known.exponent)
+    scaled = bound / Fraction(2) ** bounds[name].exponent
+    end = math.ceil(scaled) if upper else math.floor(scaled)
+    bounds[name] = bounds.along([(name, index, upper, end)])[name]
 
 
 def _interval(machine: Machine, goal: Goal, step: Any, where: str) -> None:
@@ -144,20 +157,39 @@ def _bound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     rows = [(i, 1) for i in items(lower, int, where)] + [(i, -1) for i in items(upper, int, where)]
     if len(multipliers) != (len(rows) if chosen else 0):
         raise Rejected(where, f"expected multipliers for {len(rows) if chosen else 0} rows, found {len(multipliers)}")
-    known = goal.bounds[name]
-    low, high = list(known.lower), list(known.upper)
+    jobs = []
     for number, (index, sign) in enumerate(rows):
         entry(machine, goal, name, index, where)
         weights = read_weights(multipliers[number], len(chosen), where) if chosen else []
         combined = list(zip(weights, chosen, strict=True))
-        start, constant, scale = objective(machine.program, combined, {(name, index): Fraction(sign)})
-        found = propagate(machine.program, goal.bounds, start, constant, take_slopes(machine, listing, where))
-        rounded = floor_to((found[0] // scale, found[1]), known.exponent)
+        jobs.append(negated(combined, take_slopes(machine, listing, where), {(name, index): Fraction(sign)}))
+    known = goal.bounds[name]
+    low, high = list(known.lower), list(known.upper)
+    for (index, sign), found in zip(rows, machine.engine(machine.program, goal.bounds, jobs), strict=True):
+        rounded = floor_to(found, known.exponent)
         if sign > 0:
             low[index] = max(low[index], rounded)
         else:
             high[index] = min(high[index], -rounded)
     goal.bounds[name] = Interval(low, high, known.exponent)
+
+
+def _rebound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Bound every entry of a value that can have either sign, with default slopes and no cuts."""
+    _, name = fields(step, where, rule=str, node=str)
+    entry(machine, goal, name, 0, where)
+    known = goal.bounds[name]
+    either = [i for i, (low, high) in enumerate(zip(known.lower, known.upper, strict=True)) if low < 0 < high]
+    step = {
+        "rule": "bound",
+        "node": name,
+        "lower": either,
+        "upper": either,
+        "slopes": {},
+        "cuts": [],
+        "multipliers": [],
+    }
+    _bound(machine, goal, step, where)
 
 
 def _split(machine: Machine, goal: Goal, step: Any, where: str) -> None:
@@ -193,6 +225,9 @@ def _lemma(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     machine.goal = replace(goal.branch(), bad=[[beyond]])
 
 
+Combination = Sequence[tuple[Fraction, Inequality]]
+
+
 def _close(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct: a combination of its inequalities and the cuts, multipliers >= 0, is never satisfied."""
     _, multipliers, sloped, cuts = fields(step, where, rule=str, multipliers=list, slopes=dict, cuts=list)
@@ -200,37 +235,23 @@ def _close(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     chosen = _read_cuts(goal, cuts, where)
     if len(multipliers) != len(goal.bad):
         raise Rejected(where, f"the bad set has {len(goal.bad)} disjuncts, the step refutes {len(multipliers)}")
-    for number, (disjunct, texts) in enumerate(zip(goal.bad, multipliers, strict=True)):
-        here = f"{where} disjunct {number}"
+    jobs, combinations = [], []
+    for disjunct, texts in zip(goal.bad, multipliers, strict=True):
         known = [*disjunct, *chosen]
-        weights = read_weights(texts, len(known), here)
-        combined = list(zip(weights, known, strict=True))
-        start, constant, scale = objective(machine.program, combined, {})
-        found = propagate(machine.program, goal.bounds, start, constant, take_slopes(machine, listing, here))
-        refute(machine, goal, combined, found, scale, here)
+        combined = list(zip(read_weights(texts, len(known), where), known, strict=True))
+        combinations.append(combined)
+        jobs.append(negated(combined, take_slopes(machine, listing, where)))
+    found = machine.engine(machine.program, goal.bounds, jobs)
+    for number, (combined, bound) in enumerate(zip(combinations, found, strict=True)):
+        machine.refute(combined, bound, f"{where} disjunct {number}")
     machine.next_goal()
 
 
-def refute(
-    machine: Machine,
-    goal: Goal,
-    combined: Sequence[tuple[Fraction, Inequality]],
-    found: Constant,
-    scale: int,
-    where: str,
-) -> None:
-    """The negated combination is > 0 everywhere (>= 0 will do if a strict inequality takes part)."""
-    strict = any(inequality.strict and weight > 0 for weight, inequality in combined)
-    value = Fraction(found[0]) * Fraction(2) ** found[1] / scale
-    if value < 0 or (value == 0 and not strict):
-        raise Rejected(where, f"not refuted: the lower bound {float(value):.6g} is not > 0")
-    if machine.margin is None or value < machine.margin:
-        machine.margin = value
-
-
-STEPS: Mapping[str, Callable[[Machine, Goal, Any, str], None]] = {
+Rule = Callable[[Machine, Goal, Any, str], None]
+STEPS: Mapping[str, Rule] = {
     "interval": _interval,
     "bound": _bound,
+    "rebound": _rebound,
     "split": _split,
     "cases": _cases,
     "lemma": _lemma,
@@ -238,20 +259,24 @@ STEPS: Mapping[str, Callable[[Machine, Goal, Any, str], None]] = {
 }
 
 
-def objective(
-    program: Program, combined: Sequence[tuple[Fraction, Inequality]], terms: dict[tuple[str, int], Fraction]
-) -> tuple[dict[str, Vector], Constant, int]:
-    """terms - sum_k w_k (inequality_k), times `scale` to make it integral. Each inequality is >= 0, each w_k >= 0."""
-    constant = sum((w * row.bound for w, row in combined), Fraction(0))
+def negated(
+    combined: Combination, slopes: Slopes, terms: Mapping[tuple[str, int], Fraction] = MappingProxyType({})
+) -> Job:
+    """terms - sum_k w_k inequality_k, each inequality taken as `left - bound >= 0` with integer coefficients."""
+    constant = Fraction(0)
     total = dict(terms)
     for weight, row in combined:
-        for name, index, coefficient in row.terms:
-            total[name, index] = total.get((name, index), Fraction(0)) - weight * coefficient
-    scale = math.lcm(constant.denominator, *(c.denominator for c in total.values()))
-    rows: dict[str, list[int]] = {}
+        if weight:
+            constant += weight * row.scale * row.bound
+            for name, index, coefficient in row.terms:
+                key = (name, index)
+                total[key] = total.get(key, Fraction(0)) - weight * row.scale * coefficient
+    denominator = max([constant.denominator, *(c.denominator for c in total.values())])
+    rows: dict[str, dict[int, int]] = {}
     for (name, index), coefficient in total.items():
-        rows.setdefault(name, [0] * program.values[name].size)[index] = int(coefficient * scale)
-    return {name: Vector(row, 0) for name, row in rows.items()}, (int(constant * scale), 0), scale
+        rows.setdefault(name, {})[index] = int(coefficient * denominator)
+    exponent = 1 - denominator.bit_length()
+    return Job(rows, exponent, (int(constant * denominator), exponent), slopes)
 
 
 def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> None:
@@ -263,12 +288,14 @@ def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> No
 
 
 def read_weights(texts: Any, count: int, where: str) -> list[Fraction]:
-    """`count` multipliers, each >= 0."""
+    """`count` multipliers: binary fractions >= 0."""
     if type(texts) is not list or len(texts) != count:
         raise Rejected(where, f"expected {count} multipliers")
     weights = [rational(text, where) for text in items(texts, str, where)]
     if any(weight < 0 for weight in weights):
         raise Rejected(where, "a multiplier is negative")
+    if any(weight.denominator & (weight.denominator - 1) for weight in weights):
+        raise Rejected(where, "a multiplier is not a binary fraction")
     return weights
 
 

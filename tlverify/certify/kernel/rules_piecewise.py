@@ -57,8 +57,11 @@ def clamp(node: Node, context: Lowering) -> None:
         (b,) = bounds
         unit = min(b.exponent, exponent)
         a, c = b.exponent - unit, exponent - unit
-        ends = ([min(max(v << a, low << c), high << c) for v in end] for end in (b.lower, b.upper))
-        return outward(*ends, unit)
+
+        def clip(end: Sequence[int]) -> list[int]:
+            return [min(max(v << a, low << c), high << c) for v in end]
+
+        return outward(clip(b.lower), clip(b.upper), unit)
 
     terms: Terms = [(over_low, scaled(node.size)), (over_high, scaled(node.size, -1))]
     context.affine(node.name, terms, Vector([low] * node.size, exponent), direct, [x])
@@ -98,8 +101,8 @@ def _largest_of_groups(node: Node, context: Lowering, members: list[list[int]]) 
 
     def direct(bounds: Sequence[Interval]) -> Interval:
         (b,) = bounds
-        ends = ([max(end[i] for i in group) for group in members] for end in (b.lower, b.upper))
-        return Interval(*ends, b.exponent)
+        lower, upper = ([max(end[i] for i in group) for group in members] for end in (b.lower, b.upper))
+        return Interval(lower, upper, b.exponent)
 
     candidates: list[Terms] = [[(x, gather(pick, old.size))] for pick in picks]
     _tournament(node, context, candidates, direct, [x])
