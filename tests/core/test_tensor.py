@@ -30,6 +30,8 @@ OPERATORS = {
     "sum": (lambda x: x.sum(0), X.sum(0)),
     "mean": (lambda x: x.mean(), X.mean()),
     "transpose": (lambda x: x.transpose((1, 0)), X.T),
+    "index": (lambda x: x[1], X[1]),
+    "slices": (lambda x: x[..., ::2], X[..., ::2]),
 }
 
 

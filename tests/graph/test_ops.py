@@ -19,7 +19,48 @@ def flags(*shape):
     return Type(shape, "bool")
 
 
+def windows(kernel, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), **more):
+    return {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, **more}
+
+
+def conv(stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+def mean(kernel, stride=(1, 1), padding=(0, 0, 0, 0), count_include_pad=1):
+    return {"kernel": kernel, "stride": stride, "padding": padding, "count_include_pad": count_include_pad}
+
+
+def part(starts, stops, steps):
+    return {"starts": starts, "stops": stops, "steps": steps}
+
+
+def around(before, after, value="0"):
+    return {"before": before, "after": after, "value": value}
+
+
+IMAGE, KERNEL, CHANNELS = f32(2, 4, 5, 6), f32(6, 2, 3, 3), [f32(4)] * 4
 GOOD = [
+    ("avg_pool2d", [f32(5, 6)], mean((2, 3), (2, 1)), f32(2, 4)),
+    ("avg_pool2d", [f32(7, 5, 6)], mean((2, 2), (2, 2), (1, 1, 1, 1), 0), f32(7, 3, 4)),
+    ("batch_norm", [IMAGE, *CHANNELS], {"axis": 1, "epsilon": "1/1024"}, IMAGE),
+    ("batch_norm", [f64(4), *[f64(4)] * 4], {"axis": 0, "epsilon": "2"}, f64(4)),
+    ("clamp", [f32(2)], {"minimum": "-3/8", "maximum": "-3/8"}, f32(2)),
+    ("concat", [flags(2, 3)], {"axis": 1}, flags(2, 3)),
+    ("concat", [i64(2, 3), i64(2, 0), i64(2, 4)], {"axis": 1}, i64(2, 7)),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(groups=2), f32(2, 6, 3, 4)),
+    ("conv2d", [f32(2, 5, 6), KERNEL, f32(6)], conv((2, 1), (0, 1, 2, 3), (3, 2)), f32(6, 1, 6)),
+    ("conv2d", [f64(1, 0, 0), f64(1, 1, 2, 2), f64(1)], conv(padding=(1, 1, 1, 1)), f64(1, 1, 1)),
+    ("fold", [f32(7, 2, 3, 4, 4)], windows((2, 3), size=(5, 6)), f32(7, 5, 6)),
+    ("leaky_relu", [f32(2)], {"slope": "-1/4"}, f32(2)),
+    ("max_pool2d", [f32(4, 5, 6)], windows((3, 3), (2, 2), (1, 1, 1, 1)), f32(4, 3, 3)),
+    ("max_pool2d", [f32(1, 2)], windows((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)), f32(1, 2)),
+    ("pad", [f32(2, 3)], around((0, 1), (2, 0), "-1/2"), f32(4, 4)),
+    ("pad", [f32()], around((), ()), f32()),
+    ("scale", [f64(2)], {"factor": "0"}, f64(2)),
+    ("slice", [i64(2, 5)], part((0, 1), (2, 5), (1, 3)), i64(2, 2)),
+    ("slice", [i64(2, 5)], part((2, 3), (2, 3), (1, 9)), i64(0, 0)),
+    ("windows", [f32(7, 5, 6)], windows((2, 3), (2, 2), (1, 0, 0, 0)), f32(7, 2, 3, 3, 2)),
     ("abs", [f32(2)], {}, f32(2)),
     ("add", [i64(2), i64(2)], {}, i64(2)),
     ("cast", [flags(2)], {"dtype": "float64"}, f64(2)),
@@ -90,6 +131,85 @@ BAD = [
     ("broadcast_to", [f32(1)], {"shape": (-1,)}, "broadcast_to: shape: expected sizes >= 0"),
     ("transpose", [f32(2, 3)], {"axes": (0, 0)}, r"transpose: axes \[0, 0\] do not permute float32\[2, 3\]"),
     ("transpose", [f32(2, 3)], {"axes": (0,)}, r"transpose: axes \[0\] do not permute"),
+    ("transpose", [f32(2)], {"axes": (False,)}, "transpose: attribute 'axes': expected a list of integers"),
+    ("concat", [], {"axis": 0}, "concat: expected one or more inputs, found 0"),
+    ("concat", [f32(2)], {"axis": 1}, r"concat: axis: expected an axis of float32\[2\], found 1"),
+    ("concat", [f32(2)], {"axis": -1}, "concat: axis: expected an axis"),
+    ("concat", [f32(2, 3), f32(3, 3)], {"axis": 1}, "concat: expected equal dtypes and sizes except on axis 1"),
+    ("concat", [f32(2), f64(2)], {"axis": 0}, "concat: expected equal dtypes and sizes"),
+    ("concat", [f32(2), f32(2, 1)], {"axis": 0}, "concat: expected equal dtypes and sizes"),
+    ("slice", [f32(2, 3)], part((0,), (2,), (1,)), r"slice: starts: expected 2 integers, found \[0\]"),
+    ("slice", [f32(3)], part((0,), (4,), (1,)), "slice: expected 0 <= start <= stop <= size on each axis of"),
+    ("slice", [f32(3)], part((2,), (1,), (1,)), r"slice: expected 0 <= .*, found \[2\] to \[1\]"),
+    ("slice", [f32(3)], part((-1,), (3,), (1,)), r"slice: starts: expected integers >= 0, found \[-1\]"),
+    ("slice", [f32(3)], part((0,), (3,), (0,)), r"slice: steps: expected integers >= 1, found \[0\]"),
+    ("pad", [f32(3)], around((1,), (1, 2)), r"pad: after: expected 1 integers, found \[1, 2\]"),
+    ("pad", [f32(3)], around((-1,), (1,)), "pad: before: expected integers >= 0"),
+    ("pad", [f32(3)], around((1,), (1,), "0.5"), "pad: value: expected an integer or p/q in lowest terms"),
+    ("pad", [i64(3)], around((1,), (1,)), "pad: expected a float dtype, found int64"),
+    ("scale", [f32(3)], {"factor": "1/3"}, "scale: factor: expected .* power of two, found '1/3'"),
+    ("scale", [i64(3)], {"factor": "1"}, "scale: expected a float dtype"),
+    ("leaky_relu", [f32(3)], {"slope": "2/4"}, "leaky_relu: slope: expected .* lowest terms"),
+    ("clamp", [f32(3)], {"minimum": "1", "maximum": "1/2"}, "clamp: expected minimum <= maximum, found 1 and 1/2"),
+    ("clamp", [f32(3)], {"minimum": "-1", "maximum": "inf"}, "clamp: maximum: expected an integer"),
+    ("conv2d", [f32(5, 6), KERNEL, f32(6)], conv(), r"conv2d: input: expected \(..., channels, height, width\)"),
+    ("conv2d", [IMAGE, f32(6, 2, 3), f32(6)], conv(), r"conv2d: weight: expected \(out, channels / groups"),
+    ("conv2d", [IMAGE, KERNEL, f32(5)], conv(groups=2), r"conv2d: bias: expected \(6,\) to match weight"),
+    ("conv2d", [IMAGE, KERNEL, f64(6)], conv(groups=2), "conv2d: expected equal dtypes"),
+    ("conv2d", [i64(2, 5, 6), i64(6, 2, 3, 3), i64(6)], conv(), "conv2d: expected a float dtype, found int64"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(), "conv2d: groups: .* found 1 for 4 input channels in groups of 2"),
+    ("conv2d", [IMAGE, f32(5, 2, 3, 3), f32(5)], conv(groups=2), "conv2d: groups: .*, 5 output channels"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(groups=0), "conv2d: groups: expected equal groups .* found 0"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv((0, 1), groups=2), r"conv2d: stride: expected integers >= 1"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv((1,), groups=2), "conv2d: stride: expected 2 integers"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(padding=(1, 1), groups=2), "conv2d: padding: expected 4 integers"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(padding=(0, -1, 0, 0), groups=2), "conv2d: padding: expected .* >= 0"),
+    ("conv2d", [IMAGE, KERNEL, f32(6)], conv(dilation=(1, 0), groups=2), "conv2d: dilation: expected .* >= 1"),
+    (
+        "conv2d",
+        [IMAGE, KERNEL, f32(6)],
+        conv(dilation=(3, 1), groups=2),
+        r"conv2d: kernel \[3, 3\] spans \[7, 3\], more than the padded input \[5, 6\]",
+    ),
+    ("conv2d", [IMAGE, f32(6, 2, 0, 3), f32(6)], conv(groups=2), "conv2d: kernel: expected sizes >= 1"),
+    ("avg_pool2d", [f32(5)], mean((1, 1)), r"avg_pool2d: input: expected \(..., height, width\)"),
+    ("avg_pool2d", [f32(5, 6)], mean((2, 2), count_include_pad=2), "count_include_pad: expected 0 or 1, found 2"),
+    (
+        "avg_pool2d",
+        [f32(5, 6)],
+        mean((2, 2), padding=(0, 0, 2, 0)),
+        "avg_pool2d: padding: expected less than the window 2",
+    ),
+    ("avg_pool2d", [f32(5, 6)], mean((2, 2), (0, 1)), "avg_pool2d: stride: expected integers >= 1"),
+    ("max_pool2d", [f32(5, 6)], windows((2, 0)), "max_pool2d: kernel: expected integers >= 1"),
+    ("max_pool2d", [f32(5, 6)], windows((6, 1)), r"max_pool2d: kernel \[6, 1\] spans \[6, 1\], more than"),
+    ("max_pool2d", [f32(5, 6)], windows((2, 2), padding=(0, 3, 0, 0), dilation=(1, 2)), "padding: expected less than"),
+    (
+        "max_pool2d",
+        [f32(1, 6)],
+        windows((2, 1), padding=(1, 0, 1, 0), dilation=(2, 1)),
+        r"max_pool2d: dilation: \[2, 1\] leaves a window on padding only",
+    ),
+    ("max_pool2d", [f32(0, 6)], windows((2, 1), padding=(1, 0, 1, 0)), "leaves a window on padding only"),
+    ("windows", [i64(5, 6)], windows((2, 2)), "windows: expected a float dtype"),
+    ("fold", [f32(2, 3, 4, 5)], windows((2, 3), size=(5, 6)), r"fold: expected the windows \(..., 2, 3, 4, 4\)"),
+    ("fold", [f32(2, 3, 4, 4)], windows((2, 3), size=(5, -1)), "fold: size: expected integers >= 0"),
+    ("fold", [i64(2, 3, 4, 4)], windows((2, 3), size=(5, 6)), "fold: expected a float dtype"),
+    ("batch_norm", [IMAGE, *CHANNELS], {"axis": 4, "epsilon": "1"}, "batch_norm: axis: expected an axis of"),
+    (
+        "batch_norm",
+        [IMAGE, *CHANNELS],
+        {"axis": 2, "epsilon": "1"},
+        r"batch_norm: mean: expected float32\[5\], to match",
+    ),
+    (
+        "batch_norm",
+        [IMAGE, *CHANNELS[:3], f64(4)],
+        {"axis": 1, "epsilon": "1"},
+        r"batch_norm: bias: expected float32\[4\]",
+    ),
+    ("batch_norm", [IMAGE, *CHANNELS], {"axis": 1, "epsilon": "0"}, "batch_norm: epsilon: expected a number > 0"),
+    ("batch_norm", [i64(4)] * 5, {"axis": 0, "epsilon": "1"}, "batch_norm: expected a float dtype"),
 ]
 
 

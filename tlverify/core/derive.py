@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from tlverify.core.ops import functions as f
 from tlverify.core.ops.apply import Value
 from tlverify.core.ops.jvp import JVP
-from tlverify.core.ops.vjp import VJP, Rule
+from tlverify.core.ops.vjp import VJP, Row, rules_of
 from tlverify.core.tensor import Trace
 from tlverify.core.trace import evaluate
 from tlverify.graph import FLOATS, Graph, GraphError, Node
 
-Rules = Mapping[str, tuple[Rule | None, ...]]
+Rules = Mapping[str, Row]
 
 
 def vjp_graph(graph: Graph, wrt: Sequence[str]) -> Graph:
@@ -59,7 +59,7 @@ def backward(
             continue
         given = sums[node.name] if node.name in wrt else sums.pop(node.name)
         inputs = [values[name] for name in node.inputs]
-        for name, rule in zip(node.inputs, VJP[node.op], strict=True):
+        for name, rule in zip(node.inputs, rules_of(VJP[node.op], len(inputs)), strict=True):
             if rule is not None and name in active:
                 accumulate(name, rule(given, values[node.name], *inputs, **node.attributes))
     return [sums[name] if name in sums else f.zeros_like(values[name]) for name in wrt]
@@ -73,7 +73,7 @@ def forward(graph: Graph, values: Mapping[str, Value], tangents: Mapping[str, Va
         if node.name not in active:
             continue
         inputs = [values[name] for name in node.inputs]
-        for name, rule in zip(node.inputs, JVP[node.op], strict=True):
+        for name, rule in zip(node.inputs, rules_of(JVP[node.op], len(inputs)), strict=True):
             if rule is not None and name in active:
                 part = rule(sums[name], values[node.name], *inputs, **node.attributes)
                 sums[node.name] = f.add(sums[node.name], part) if node.name in sums else part
@@ -88,7 +88,7 @@ def _active(graph: Graph, wrt: Sequence[str], rules: Rules) -> set[str]:
     def depends(node: Node) -> bool:
         if node.dtype not in FLOATS:
             return False
-        rows = zip(node.inputs, rules[node.op], strict=True)
+        rows = zip(node.inputs, rules_of(rules[node.op], len(node.inputs)), strict=True)
         return any(rule is not None and name in active for name, rule in rows)
 
     for node in graph.nodes:

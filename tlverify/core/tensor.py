@@ -137,6 +137,9 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Any:
         return functions.matmul(other, self)
 
+    def __getitem__(self, index: Any) -> Any:
+        return functions.slice(self, *(index if isinstance(index, tuple) else (index,)))
+
     def __neg__(self) -> Any:
         return functions.neg(self)
 
@@ -153,6 +156,7 @@ class Tensor:
         return functions.equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]
+    __iter__ = None
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self} has no value while it is traced; use ops.where instead of if")

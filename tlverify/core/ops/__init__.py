@@ -5,12 +5,14 @@ from tlverify.core.ops.functions import abs as abs
 from tlverify.core.ops.functions import add as add
 from tlverify.core.ops.functions import broadcast_to as broadcast_to
 from tlverify.core.ops.functions import cast as cast
+from tlverify.core.ops.functions import clamp as clamp
 from tlverify.core.ops.functions import clip as clip
 from tlverify.core.ops.functions import detach as detach
 from tlverify.core.ops.functions import div as div
 from tlverify.core.ops.functions import equal as equal
 from tlverify.core.ops.functions import exp as exp
 from tlverify.core.ops.functions import greater as greater
+from tlverify.core.ops.functions import leaky_relu as leaky_relu
 from tlverify.core.ops.functions import less as less
 from tlverify.core.ops.functions import linear as linear
 from tlverify.core.ops.functions import log as log
@@ -28,6 +30,7 @@ from tlverify.core.ops.functions import one_hot as one_hot
 from tlverify.core.ops.functions import ones_like as ones_like
 from tlverify.core.ops.functions import relu as relu
 from tlverify.core.ops.functions import reshape as reshape
+from tlverify.core.ops.functions import scale as scale
 from tlverify.core.ops.functions import sign as sign
 from tlverify.core.ops.functions import softmax as softmax
 from tlverify.core.ops.functions import sqrt as sqrt
@@ -37,3 +40,12 @@ from tlverify.core.ops.functions import sum as sum
 from tlverify.core.ops.functions import transpose as transpose
 from tlverify.core.ops.functions import where as where
 from tlverify.core.ops.functions import zeros_like as zeros_like
+from tlverify.core.ops.indexing import concat as concat
+from tlverify.core.ops.indexing import pad as pad
+from tlverify.core.ops.indexing import slice as slice
+from tlverify.core.ops.spatial import avg_pool2d as avg_pool2d
+from tlverify.core.ops.spatial import batch_norm as batch_norm
+from tlverify.core.ops.spatial import conv2d as conv2d
+from tlverify.core.ops.spatial import fold as fold
+from tlverify.core.ops.spatial import max_pool2d as max_pool2d
+from tlverify.core.ops.spatial import windows as windows

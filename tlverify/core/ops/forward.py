@@ -9,19 +9,55 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from tlverify.core.backend import namespace
+from tlverify.core.ops import forward_windows
 from tlverify.graph import Shape
+
+
+def batch_norm(x: Any, mean: Any, variance: Any, scale: Any, bias: Any, *, axis: int, epsilon: str) -> Any:
+    channels = (-1, *(1,) * (x.ndim - axis - 1))
+    gain = scale / np.sqrt(variance + float(Fraction(epsilon)))
+    return (x - mean.reshape(channels)) * gain.reshape(channels) + bias.reshape(channels)
 
 
 def cast(x: Any, *, dtype: str) -> Any:
     return x.astype(dtype)
 
 
+def clamp(x: Any, *, minimum: str, maximum: str) -> Any:
+    return np.minimum(np.maximum(x, float(Fraction(minimum))), float(Fraction(maximum)))
+
+
+def concat(*values: Any, axis: int) -> Any:
+    return np.concatenate(values, axis)
+
+
 def detach(x: Any) -> Any:
     return x
+
+
+def leaky_relu(x: Any, *, slope: str) -> Any:
+    return np.where(x > 0, x, x * float(Fraction(slope)))
+
+
+def pad(x: Any, *, before: Shape, after: Shape, value: str) -> Any:
+    shape = tuple(a + n + b for a, n, b in zip(before, x.shape, after, strict=True))
+    result = namespace(x).full(shape, float(Fraction(value)), x.dtype)
+    result[tuple(slice(a, a + n) for a, n in zip(before, x.shape, strict=True))] = x
+    return result
+
+
+def scale(x: Any, *, factor: str) -> Any:
+    return x * float(Fraction(factor))
+
+
+def take(x: Any, *, starts: Shape, stops: Shape, steps: Shape) -> Any:
+    return x[tuple(map(slice, starts, stops, steps))]
 
 
 def relu(x: Any) -> Any:
@@ -59,28 +95,40 @@ def transpose(x: Any, *, axes: Shape) -> Any:
 FORWARD: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs,
     "add": np.add,
+    "avg_pool2d": forward_windows.avg_pool2d,
+    "batch_norm": batch_norm,
     "broadcast_to": broadcast_to,
     "cast": cast,
+    "clamp": clamp,
+    "concat": concat,
+    "conv2d": forward_windows.conv2d,
     "detach": detach,
     "div": np.true_divide,
     "equal": np.equal,
     "exp": np.exp,
+    "fold": forward_windows.fold,
     "greater": np.greater,
+    "leaky_relu": leaky_relu,
     "linear": linear,
     "log": np.log,
     "matmul": operator.matmul,
     "max": maximum_over,
+    "max_pool2d": forward_windows.max_pool2d,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "mul": np.multiply,
     "neg": np.negative,
+    "pad": pad,
     "relu": relu,
     "reshape": reshape,
+    "scale": scale,
     "sign": np.sign,
+    "slice": take,
     "sqrt": np.sqrt,
     "sub": np.subtract,
     "sum": sum_over,
     "transpose": transpose,
     "where": np.where,
+    "windows": forward_windows.windows,
 }
 NO_RULE: Mapping[str, str] = {}

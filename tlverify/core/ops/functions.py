@@ -3,7 +3,7 @@
 Every function takes Tensors, arrays and scalars. With a Tensor among them it adds nodes to its trace, with
 arrays only it computes at once.
 """
-# ruff: noqa: A001
+# ruff: noqa: A001, A004
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy as np
 
 from tlverify.core.backend import namespace
 from tlverify.core.ops.apply import Value, apply, as_value, broadcast, same_dtype, same_shape, trace_of
+from tlverify.core.ops.indexing import slice as slice
 from tlverify.graph import Shape, ShapeError
+from tlverify.graph.ops import fraction_text
 
 Axes = int | Sequence[int] | None
 
@@ -79,6 +81,12 @@ def relu(x: Value) -> Value:
     return apply("relu", as_value(x))
 
 
+def leaky_relu(x: Value, negative_slope: float = 0.01) -> Value:
+    """x where x > 0, `negative_slope` * x elsewhere. The derivative at 0 is the slope."""
+    x = as_value(x)
+    return apply("leaky_relu", x, slope=fraction_text(negative_slope, str(x.dtype), "leaky_relu: negative_slope"))
+
+
 def maximum(a: Value, b: Value) -> Value:
     """The larger of a and b, elementwise. Where they are equal each takes half of the derivative."""
     return _elementwise("maximum", a, b)
@@ -92,6 +100,19 @@ def minimum(a: Value, b: Value) -> Value:
 def clip(x: Value, lower: Value, upper: Value) -> Value:
     """x limited to [lower, upper]."""
     return minimum(maximum(x, lower), upper)
+
+
+def clamp(x: Value, minimum: float, maximum: float) -> Value:
+    """x limited to [minimum, maximum], which are constants of the op. The derivative at both is 1."""
+    x = as_value(x)
+    least, most = (fraction_text(v, str(x.dtype), "clamp: limits") for v in (minimum, maximum))
+    return apply("clamp", x, minimum=least, maximum=most)
+
+
+def scale(x: Value, factor: float) -> Value:
+    """x times a constant of the op."""
+    x = as_value(x)
+    return apply("scale", x, factor=fraction_text(factor, str(x.dtype), "scale: factor"))
 
 
 def greater(a: Value, b: Value) -> Value:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tlverify.core.ops import derivatives_spatial as spatial
 from tlverify.core.ops import functions as f
-from tlverify.core.ops.apply import Value
-from tlverify.core.ops.vjp import VJP, Rule, share_of_max
+from tlverify.core.ops import indexing
+from tlverify.core.ops.apply import Value, apply
+from tlverify.core.ops.derivatives_spatial import Rule
+from tlverify.core.ops.vjp import VJP, Row, share_of_max
 from tlverify.graph import Shape
 
 # The Jacobian of an elementwise op is diagonal, so its two derivatives are one formula.
 _ELEMENTWISE = (
-    *("abs", "add", "detach", "div", "exp", "log", "maximum", "minimum", "mul", "neg"),
-    *("relu", "sign", "sqrt", "sub", "where"),
+    *("abs", "add", "clamp", "detach", "div", "exp", "leaky_relu", "log", "maximum", "minimum", "mul", "neg"),
+    *("relu", "scale", "sign", "sqrt", "sub", "where"),
 )
 
 
@@ -24,10 +27,41 @@ def max_over(t: Value, y: Value, x: Value, *, axes: Shape, keepdims: int) -> Val
     return f.sum(t * share_of_max(y, x, axes), axes, bool(keepdims))
 
 
-JVP: Mapping[str, tuple[Rule | None, ...]] = {
+def concat(i: int) -> Rule:
+    def rule(t: Value, y: Value, *values: Value, axis: int) -> Value:
+        before, after = [0] * t.ndim, [0] * t.ndim
+        before[axis] = sum(value.shape[axis] for value in values[:i])
+        after[axis] = y.shape[axis] - before[axis] - t.shape[axis]
+        return indexing.pad_axes(t, tuple(before), tuple(after))
+
+    return rule
+
+
+def conv2d_x(t: Value, y: Value, x: Value, weight: Value, bias: Value, **moves: Shape | int) -> Value:
+    return apply("conv2d", t, weight, f.zeros_like(bias), **moves)
+
+
+def conv2d_weight(t: Value, y: Value, x: Value, weight: Value, bias: Value, **moves: Shape | int) -> Value:
+    return apply("conv2d", x, t, f.zeros_like(bias), **moves)
+
+
+def conv2d_bias(t: Value, y: Value, x: Value, weight: Value, bias: Value, **moves: Shape | int) -> Value:
+    return spatial.channel(t, y, y.ndim - 3)
+
+
+def itself(op: str) -> Rule:
+    """The rule of a linear op of one input."""
+    return lambda t, y, x, **attributes: apply(op, t, **attributes)
+
+
+JVP: Mapping[str, Row] = {
     **{op: VJP[op] for op in _ELEMENTWISE},
+    **{op: (itself(op),) for op in ("avg_pool2d", "fold", "slice", "windows")},
+    "batch_norm": tuple(map(spatial.batch_norm_jvp, range(5))),
     "broadcast_to": (lambda t, y, x, shape: f.broadcast_to(t, shape),),
     "cast": (lambda t, y, x, dtype: f.cast(t, dtype),),
+    "concat": concat,
+    "conv2d": (conv2d_x, conv2d_weight, conv2d_bias),
     "linear": (
         lambda t, y, x, weight, bias: f.linear(t, weight),
         lambda t, y, x, weight, bias: f.linear(x, t),
@@ -35,6 +69,8 @@ JVP: Mapping[str, tuple[Rule | None, ...]] = {
     ),
     "matmul": (lambda t, y, a, b: f.matmul(t, b), lambda t, y, a, b: f.matmul(a, t)),
     "max": (max_over,),
+    "max_pool2d": (spatial.max_pool2d_along,),
+    "pad": (lambda t, y, x, before, after, value: indexing.pad_axes(t, before, after),),
     "reshape": (lambda t, y, x, shape: f.reshape(t, shape),),
     "sum": (lambda t, y, x, axes, keepdims: f.sum(t, axes, bool(keepdims)),),
     "transpose": (lambda t, y, x, axes: f.transpose(t, axes),),

@@ -9,12 +9,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
+from tlverify.core.ops import derivatives_spatial as spatial
 from tlverify.core.ops import functions as f
-from tlverify.core.ops.apply import Value
+from tlverify.core.ops import indexing
+from tlverify.core.ops.apply import Value, apply
+from tlverify.core.ops.derivatives_spatial import Rule
 from tlverify.graph import Shape
 
-Rule = Callable[..., Value]
+Row = tuple[Rule | None, ...] | Callable[[int], Rule]
+"""One rule for each input; the row of an op with any number of inputs gives the rule of input i."""
+
+
+def rules_of(row: Row, inputs: int) -> tuple[Rule | None, ...]:
+    """The rules of a node with so many inputs."""
+    return tuple(map(row, range(inputs))) if callable(row) else row
+
+
+def clamp(g: Value, y: Value, x: Value, *, minimum: str, maximum: str) -> Value:
+    above, below = f.greater(x, float(Fraction(maximum))), f.greater(float(Fraction(minimum)), x)
+    return f.where(above, 0, f.where(below, 0, g))
+
+
+def leaky_relu(g: Value, y: Value, x: Value, *, slope: str) -> Value:
+    return f.where(f.greater(x, 0), g, apply("scale", g, factor=slope))
+
+
+def scale(g: Value, y: Value, x: Value, *, factor: str) -> Value:
+    return apply("scale", g, factor=factor)
 
 
 def relu(g: Value, y: Value, x: Value) -> Value:
@@ -68,6 +91,33 @@ def transpose(g: Value, y: Value, x: Value, *, axes: Shape) -> Value:
     return f.transpose(g, sorted(range(len(axes)), key=axes.__getitem__))
 
 
+def concat(i: int) -> Rule:
+    def rule(g: Value, y: Value, *values: Value, axis: int) -> Value:
+        starts, stops = [0] * g.ndim, list(g.shape)
+        starts[axis] = sum(value.shape[axis] for value in values[:i])
+        stops[axis] = starts[axis] + values[i].shape[axis]
+        return indexing.slice_axes(g, tuple(starts), tuple(stops))
+
+    return rule
+
+
+def pad(g: Value, y: Value, x: Value, *, before: Shape, after: Shape, value: str) -> Value:
+    return indexing.slice_axes(g, before, tuple(a + n for a, n in zip(before, x.shape, strict=True)))
+
+
+def take(g: Value, y: Value, x: Value, *, starts: Shape, stops: Shape, steps: Shape) -> Value:
+    """g at the places it was taken from, among zeros: steps - 1 of them after each element, then those outside."""
+    none, gaps = (0,) * g.ndim, tuple(step - 1 for step in steps)
+    if any(gaps):
+        apart = f.reshape(g, [n for size in g.shape for n in (size, 1)])
+        apart = indexing.pad_axes(apart, (0,) * apart.ndim, tuple(n for gap in gaps for n in (0, gap)))
+        g = f.reshape(apart, [size * step for size, step in zip(g.shape, steps, strict=True)])
+        room = tuple(size - start for size, start in zip(x.shape, starts, strict=True))
+        g = indexing.slice_axes(g, none, tuple(map(min, g.shape, room)))
+    after = tuple(size - start - n for size, start, n in zip(x.shape, starts, g.shape, strict=True))
+    return indexing.pad_axes(g, starts, after)
+
+
 def rows(x: Value) -> Value:
     """(..., n) -> (m, n)."""
     return f.reshape(x, math.prod(x.shape[:-1]), x.shape[-1])
@@ -91,25 +141,36 @@ def share_of_max(y: Value, x: Value, axes: Shape) -> Value:
     return hits / f.sum(hits, axes, keepdims=True)
 
 
-VJP: Mapping[str, tuple[Rule | None, ...]] = {
+VJP: Mapping[str, Row] = {
     "abs": (lambda g, y, x: g * f.sign(x),),
     "add": (lambda g, y, a, b: g, lambda g, y, a, b: g),
+    "avg_pool2d": (spatial.avg_pool2d,),
+    "batch_norm": tuple(map(spatial.batch_norm_vjp, range(5))),
     "broadcast_to": (broadcast_to,),
     "cast": (lambda g, y, x, dtype: f.cast(g, str(x.dtype)),),
+    "clamp": (clamp,),
+    "concat": concat,
+    "conv2d": (spatial.conv2d_x, spatial.conv2d_weight, spatial.conv2d_bias),
     "detach": (None,),
     "div": (lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)),
     "exp": (lambda g, y, x: g * y,),
+    "fold": (lambda g, y, x, size, **window: apply("windows", g, **window),),
+    "leaky_relu": (leaky_relu,),
     "linear": (linear_x, linear_weight, linear_bias),
     "log": (lambda g, y, x: g / x,),
     "matmul": (matmul_left, matmul_right),
     "max": (max_over,),
+    "max_pool2d": (spatial.max_pool2d,),
     "maximum": (larger, lambda g, y, a, b: larger(g, y, b, a)),
     "minimum": (lambda g, y, a, b: larger(g, y, b, a), larger),
     "mul": (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     "neg": (lambda g, y, x: -g,),
+    "pad": (pad,),
     "relu": (relu,),
     "reshape": (reshape,),
+    "scale": (scale,),
     "sign": (None,),
+    "slice": (take,),
     "sqrt": (lambda g, y, x: g * 0.5 / y,),
     "sub": (lambda g, y, a, b: g, lambda g, y, a, b: -g),
     "sum": (sum_over,),
@@ -119,6 +180,7 @@ VJP: Mapping[str, tuple[Rule | None, ...]] = {
         lambda g, y, condition, a, b: f.where(condition, g, 0),
         lambda g, y, condition, a, b: f.where(condition, 0, g),
     ),
+    "windows": (lambda g, y, x, **window: apply("fold", g, **window, size=tuple(x.shape[-2:])),),
 }
 NO_RULE: Mapping[str, str] = {
     "equal": "the result is bool, which has no derivative",
