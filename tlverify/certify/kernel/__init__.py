@@ -19,10 +19,10 @@ from tlverify.certify.kernel.network import read_program as read_program
 from tlverify.certify.kernel.program import Program as Program
 from tlverify.certify.kernel.proof import STEPS, Engine, Machine
 from tlverify.certify.kernel.reader import fields, parse_certificate
-from tlverify.certify.kernel.tree import tree
+from tlverify.certify.kernel.tree import check_tree
 from tlverify.certify.kernel.witness import check_witness
 
-RULES = {**STEPS, "tree": tree}
+RULES = {**STEPS, "tree": check_tree}
 """The rules of the calculus."""
 
 

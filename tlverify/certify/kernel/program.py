@@ -125,7 +125,7 @@ class Value:
         return [self.source] if self.kind == "relu" else [source for source, _ in self.terms]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """Values by name in an order of use after definition, and what the claim may speak of."""
 

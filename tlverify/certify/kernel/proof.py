@@ -260,7 +260,10 @@ STEPS: Mapping[str, Rule] = {
 
 
 def negated(
-    combined: Combination, slopes: Slopes, terms: Mapping[tuple[str, int], Fraction] = MappingProxyType({})
+    combined: Combination,
+    slopes: Slopes,
+    terms: Mapping[tuple[str, int], Fraction] = MappingProxyType({}),
+    path: Sequence[tuple[str, int, bool, int]] = (),
 ) -> Job:
     """terms - sum_k w_k inequality_k, each inequality taken as `left - bound >= 0` with integer coefficients."""
     constant = Fraction(0)
@@ -276,7 +279,7 @@ def negated(
     for (name, index), coefficient in total.items():
         rows.setdefault(name, {})[index] = int(coefficient * denominator)
     exponent = 1 - denominator.bit_length()
-    return Job(rows, exponent, (int(constant * denominator), exponent), slopes)
+    return Job(rows, exponent, (int(constant * denominator), exponent), slopes, path)
 
 
 def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> None:

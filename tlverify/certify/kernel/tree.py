@@ -20,6 +20,7 @@ from tlverify.certify.kernel.errors import MAX_TREE_NODES, Rejected
 from tlverify.certify.kernel.proof import (
     STEPS,
     Combination,
+    Disjunct,
     Goal,
     Listing,
     Machine,
@@ -53,7 +54,7 @@ def short(word: int) -> Fraction:
     return (word & 1023) * Fraction(2) ** ((word >> 10) - 42)
 
 
-def tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     read = read_tree(machine, goal, step, where)
     pending = iter(read.leaves)
@@ -136,22 +137,30 @@ def path_to(machine: Machine, goal: Goal, read: Tree, leaf: int) -> list[Split]:
 def _leaf_jobs(
     machine: Machine, goal: Goal, read: Tree, path: Sequence[Split], where: str
 ) -> Iterator[tuple[Combination, Job]]:
-    """For each disjunct the combination that refutes it at this leaf. Multipliers: of its inequalities, then of the
-    phase splits of the path from the root; all 1 and 0 if the tree is not weighted."""
+    """For each disjunct the combination that refutes it at this leaf."""
+    phases = sum(machine.program.values[read.entries[number][0]].kind != "input" for number, _, _ in path)
+    for disjunct in goal.bad:
+        words = None
+        if read.weighted:
+            raw = machine.take(2 * (len(disjunct) + phases), where)
+            words = [raw[k] | raw[k + 1] << 8 for k in range(0, len(raw), 2)]
+        combined, tightened = combination(machine, read, disjunct, path, words)
+        yield combined, negated(combined, take_slopes(machine, read.listing, where), path=tightened)
+
+
+def combination(
+    machine: Machine, read: Tree, disjunct: Disjunct, path: Sequence[Split], words: Sequence[int] | None
+) -> tuple[Combination, list[tuple[str, int, bool, int]]]:
+    """The inequalities that refute a disjunct at a leaf with their multipliers, first its own, then the phase splits of
+    the path from the root (1 and 0 if no words are given); and the ends that the path tightens."""
     cuts, tightened = [], []
     for number, above, middle in path:
         name, index = read.entries[number]
         tightened.append((name, index, not above, middle))
         if machine.program.values[name].kind != "input":
-            sign = Fraction(1 if above else -1)
-            cuts.append(Inequality(((name, index, sign),), Fraction(0), False))
-    for disjunct in goal.bad:
-        known = [*disjunct, *cuts]
-        if read.weighted:
-            raw = machine.take(2 * len(known), where)
-            weights = [short(raw[k] | raw[k + 1] << 8) for k in range(0, len(raw), 2)]
-        else:
-            weights = [Fraction(1)] * len(disjunct) + [Fraction(0)] * len(cuts)
-        combined = list(zip(weights, known, strict=True))
-        job = negated(combined, take_slopes(machine, read.listing, where))
-        yield combined, Job(job.rows, job.exponent, job.constant, job.slopes, tightened)
+            cuts.append(Inequality(((name, index, Fraction(1 if above else -1)),), Fraction(0), False))
+    if words is None:
+        return [(Fraction(1), row) for row in disjunct], tightened
+    return list(
+        zip(map(short, map(int, words[: len(disjunct) + len(cuts)])), [*disjunct, *cuts], strict=True)
+    ), tightened

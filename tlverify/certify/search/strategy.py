@@ -98,7 +98,17 @@ def _tighten(problem: Problem, table: Table) -> list[dict[str, Any]]:
         lower, upper = chosen[low > old_low + least], chosen[high < old_high - least]
         if not len(lower) and not len(upper):
             continue
-        steps.append({"rule": "bound", "node": source, "lower": lower.tolist(), "upper": upper.tolist(), "slopes": {}, "cuts": [], "multipliers": []})
+        steps.append(
+            {
+                "rule": "bound",
+                "node": source,
+                "lower": lower.tolist(),
+                "upper": upper.tolist(),
+                "slopes": {},
+                "cuts": [],
+                "multipliers": [],
+            }
+        )
         table.lower[source] = table.lower[source].copy()
         table.upper[source] = table.upper[source].copy()
         table.lower[source][0, chosen] = np.maximum(low, old_low)

@@ -1,0 +1,1 @@
+"""The kernel's arithmetic on NumPy or CuPy, bit for bit."""
