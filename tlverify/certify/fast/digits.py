@@ -1,7 +1,7 @@
 """Integers in float64 arrays, exactly: every number here is an integer below 2^53 in magnitude, or is reported.
 
-A long integer is a list of digits, sum of digits[k] * 2^(22 k), of which the low ones are in [0, 2^22) once they have been
-carried. Products of short integers are summed by BLAS in any order, since no partial sum reaches 2^53.
+A long integer is a list of digits, sum of digits[k] * 2^(22 k), of which the low ones are in [0, 2^22) once they have
+been carried. Products of short integers are summed by BLAS in any order, since no partial sum reaches 2^53.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ def length(values: Array, xp: ModuleType) -> Array:
 
 
 def power(exponents: Array, xp: ModuleType) -> Array:
-    """2^exponents as float64, for exponents kept within what a float can hold."""
-    return xp.ldexp(1.0, xp.clip(exponents, -200, 200))
+    """2^exponents as float64. Beyond 2^64 and 2^-64 nothing changes: a floor by 64 places leaves 0 or -1."""
+    return xp.ldexp(1.0, xp.minimum(xp.maximum(exponents, -64), 64))
 
 
 def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array, Array, Array, Array]:
     """kernel.arithmetic.shorten for each row of carried digits (batch, n) with one exponent a row (batch,).
 
-    Returns the row, its exponent, whether it was floored, and which rows could not be done here: those whose top digit is
-    only 0 and -1 while lower ones are not 0.
+    Returns the row, its exponent, whether it was floored, and which rows could not be done here: those whose top digit
+    is only 0 and -1 while lower ones are not 0.
     """
     *low, high = digits
     places = DIGIT_BITS * len(low)
@@ -68,7 +68,7 @@ def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array
         zero = ~some.any(1)
         undone = (own == 0) & ~zero
         drop = xp.where(zero, -COEFFICIENT_BITS, own + places - COEFFICIENT_BITS)
-        keep = xp.clip(places - drop, 0, DIGIT_BITS)  # bits taken from the digit below the top
+        keep = xp.minimum(xp.maximum(places - drop, 0), DIGIT_BITS)  # bits taken from the digit below the top
         row = xp.floor(high * power(places - drop, xp)[:, None])
         row += xp.floor(low[-1] * power(keep - DIGIT_BITS, xp)[:, None])
     else:
@@ -89,7 +89,7 @@ def accumulate(total: Array, unit: Array, digits: list[Array], exponent: Array, 
     reach = length(top, xp) + DIGIT_BITS * left + exponent
     mine = length(total, xp) + unit
     new = xp.where(total == 0, reach, xp.maximum(mine, reach)) - CONSTANT_BITS
-    moved = xp.floor(total * power(xp.clip(unit - new, -64, 64), xp))
+    moved = xp.floor(total * power(unit - new, xp))
     value = _floor_to(low, high, exponent, new, xp)
     return xp.where(zero, total, moved + value), xp.where(zero, unit, new)
 
@@ -99,7 +99,7 @@ def _floor_to(low: list[Array], high: Array, exponent: Array, unit: Array, xp: M
     place = exponent + DIGIT_BITS * len(low)  # exponent of the digits gathered so far
     result = high
     for digit in reversed(low):
-        take = xp.clip(place - unit, 0, DIGIT_BITS)  # how many bits of this digit are above the unit
+        take = xp.minimum(xp.maximum(place - unit, 0), DIGIT_BITS)  # how many bits of this digit are above the unit
         result = result * power(take, xp) + xp.floor(digit * power(take - DIGIT_BITS, xp))
         place = place - take
-    return xp.floor(result * power(xp.clip(place - unit, -64, 64), xp))
+    return xp.floor(result * power(place - unit, xp))

@@ -20,6 +20,7 @@ from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Dense, Map, Program, Sparse, reach
 
+BATCH_ENTRIES = 1 << 16  # rows times the widest value: what a cache holds
 MAX_DENSE = 1 << 22  # entries up to which a sparse map is applied as a dense matrix
 
 
@@ -27,8 +28,9 @@ MAX_DENSE = 1 << 22  # entries up to which a sparse map is applied as a dense ma
 class Batch:
     """Jobs being propagated together: coefficients by value (batch, n) with an exponent for each job, and constants.
 
-    `cut[name]` lists phases that jobs fix: (jobs, neurons, whether active). `boxes[name]` replaces the ends of an input,
-    in digits, (batch, n). `slopes[name]` is (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs must be done by `exact`.
+    `cut[name]` lists phases that jobs fix: (jobs, neurons, whether active). `boxes[name]` replaces the ends of an
+    input, in digits, (batch, n). `slopes[name]` is (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to
+    `exact`.
     """
 
     pending: dict[str, tuple[Array, Array]]
@@ -119,6 +121,7 @@ class Prepared:
         self.bounds = bounds
         self.xp = xp
         self.maps = maps
+        self.batch = max(32, BATCH_ENTRIES // max(value.size for value in program.values.values()))
         self.relu_sources = {value.source for value in program.values.values() if value.kind == "relu"}
         self._relus: dict[str, tuple[Any, ...]] = {}
         self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
@@ -282,9 +285,8 @@ def _least(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Ar
 class Engine:
     """`engine(program, bounds, jobs)`: the lower bounds that `exact` gives, for all jobs in batches."""
 
-    def __init__(self, xp: ModuleType = numpy, batch: int = 128) -> None:
+    def __init__(self, xp: ModuleType = numpy) -> None:
         self.xp = xp
-        self.batch = batch
         self._maps: WeakKeyDictionary[Program, dict[int, Linear]] = WeakKeyDictionary()
         self._last: tuple[list[Interval], Prepared] | None = None
 
@@ -303,8 +305,8 @@ class Engine:
     def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
         prepared = self.prepare(program, bounds)
         result: list[Constant] = []
-        for start in range(0, len(jobs), self.batch):
-            part = jobs[start : start + self.batch]
+        for start in range(0, len(jobs), prepared.batch):
+            part = jobs[start : start + prepared.batch]
             missing = next((n for job in part for n in program.order(tuple(sorted(job.rows))) if n not in bounds), None)
             if missing is not None:
                 raise Rejected("bounds", f"{missing!r} has none yet; an interval step must come first")

@@ -40,7 +40,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     for start in range(0, len(every), CHUNK):
         leaves = every[start : start + CHUNK]
         path, depth = _paths(leaves, nodes, numbers)
-        _refute(machine, goal, read, prepared, engine.batch, leaves, path, depth, where)
+        _refute(machine, goal, read, prepared, prepared.batch, leaves, path, depth, where)
     machine.next_goal()
 
 

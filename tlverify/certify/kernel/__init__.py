@@ -8,6 +8,7 @@ Malformed (not in the format). It never repairs and never guesses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,13 +18,25 @@ from tlverify.certify.kernel.errors import Malformed as Malformed
 from tlverify.certify.kernel.errors import Rejected as Rejected
 from tlverify.certify.kernel.network import read_program as read_program
 from tlverify.certify.kernel.program import Program as Program
-from tlverify.certify.kernel.proof import STEPS, Engine, Machine
+from tlverify.certify.kernel.proof import STEPS, Engine, Machine, Rule
 from tlverify.certify.kernel.reader import fields, parse_certificate
 from tlverify.certify.kernel.tree import check_tree
 from tlverify.certify.kernel.witness import check_witness
 
 RULES = {**STEPS, "tree": check_tree}
 """The rules of the calculus."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How numbers are worked out: lower bounds of jobs, and the rules (of which some check many bounds at once)."""
+
+    engine: Engine
+    rules: Mapping[str, Rule]
+
+
+EXACT = Arithmetic(propagate_all, RULES)
+"""Python integers: the reference."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,8 @@ def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> 
     return check_with(read_program(graph, parameters), claim, certificate)
 
 
-def check_with(program: Program, claim: bytes, certificate: bytes, engine: Engine = propagate_all) -> Accepted:
-    """Check a certificate about a graph that has been read. `engine` is the arithmetic: `exact` by default."""
+def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: Arithmetic = EXACT) -> Accepted:
+    """Check a certificate about a graph that has been read. By default in the arithmetic `exact`."""
     statement = read_claim(claim, program)
     header, payload = parse_certificate(certificate)
     if header.get("claim") != statement.digest:
@@ -59,7 +72,7 @@ def check_with(program: Program, claim: bytes, certificate: bytes, engine: Engin
     margin = None
     if kind == "proof":
         *_, steps = fields(header, "certificate header", **known, steps=list)
-        margin = Machine(program, statement, payload, RULES, engine).run(steps)
+        margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine).run(steps)
         verdict = "verified"
     elif kind == "witness":
         fields(header, "certificate header", **known)
