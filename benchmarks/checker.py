@@ -49,7 +49,9 @@ def proof(
     for value in program.values.values():
         if value.kind != "input":
             bounds[value.name] = enclose_value(value, bounds)
-    unstable = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in program.values.values() if v.kind == "relu"}
+    unstable = {
+        v.name: [n.index for n in bounds.phases(v.source).unstable] for v in program.values.values() if v.kind == "relu"
+    }
     entries = [[program.values[name].source, i] for name, neurons in unstable.items() for i in neurons]
     splits = leaves - 1
     flags = np.zeros(2 * splits + 1, dtype=bool)
@@ -93,7 +95,9 @@ def main() -> None:
     parser.add_argument("--leaves", type=int, default=8192)
     parser.add_argument("--exact-leaves", type=int, default=256)
     arguments = parser.parse_args()
-    print(f"{'network':>14} {'arithmetic':>11} {'leaves':>7} {'leaves/s':>9} {'us/leaf':>8} {'to float64':>10} {'bytes/leaf':>10}")
+    print(
+        f"{'network':>14} {'arithmetic':>11} {'leaves':>7} {'leaves/s':>9} {'us/leaf':>8} {'to float64':>10} {'bytes/leaf':>10}"
+    )
     for title, (sizes, epsilon) in NETWORKS.items():
         rng = np.random.default_rng(0)
         graph = network(sizes, rng)

@@ -35,7 +35,7 @@ def carry(digits: list[Array], xp: ModuleType) -> list[Array]:
     result = []
     high = digits[0]
     for digit in digits[1:]:
-        over = xp.floor(high / DIGIT)
+        over = xp.floor(high * (1 / DIGIT))
         result.append(high - over * DIGIT)
         high = digit + over
     return [*result, high]
@@ -60,19 +60,19 @@ def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array
     *low, high = digits
     places = DIGIT_BITS * len(low)
     own = length(xp.maximum(high, -high - 1.0).max(1), xp) if high.shape[1] else exponent * 0
-    undone = xp.zeros(len(exponent), dtype=bool)
+    undone = own == 0 if low else xp.zeros(len(exponent), dtype=bool)
+    drop = own + (places - COEFFICIENT_BITS)
     if low:
-        some = low[0] != 0
-        for digit in [*low[1:], high]:
-            some = some | (digit != 0)
-        zero = ~some.any(1)
-        undone = (own == 0) & ~zero
-        drop = xp.where(zero, -COEFFICIENT_BITS, own + places - COEFFICIENT_BITS)
+        if undone.any():
+            zero = ~(undone & high.any(1))
+            for digit in low:
+                zero &= ~digit.any(1)
+            undone &= ~zero
+            drop = xp.where(zero, -COEFFICIENT_BITS, drop)
         keep = xp.minimum(xp.maximum(places - drop, 0), DIGIT_BITS)  # bits taken from the digit below the top
         row = xp.floor(high * power(places - drop, xp)[:, None])
         row += xp.floor(low[-1] * power(keep - DIGIT_BITS, xp)[:, None])
     else:
-        drop = own - COEFFICIENT_BITS
         row = xp.floor(high * power(-drop, xp)[:, None])
     return row, exponent + drop, drop > 0, undone
 

@@ -40,6 +40,7 @@ class Batch:
     cut: Mapping[str, tuple[Array, Array, Array]] = field(default_factory=dict)
     boxes: Mapping[str, tuple[list[Array], list[Array]]] = field(default_factory=dict)
     slopes: Mapping[str, Array] = field(default_factory=dict)
+    short: set[str] = field(default_factory=set)
 
 
 class Linear:
@@ -154,8 +155,8 @@ class Prepared:
         return self._biases[name]
 
     def relu(self, source: str) -> tuple[Any, ...]:
-        """For a ReLU's input: factors for coefficients above and below 0 in units of 2^-22, which are unstable, lower
-        ends of the unstable in digits."""
+        """For a ReLU's input: factors for coefficients above and below 0, which neurons are unstable, and columns: the
+        lower ends of the unstable in digits, then ones."""
         if source not in self._relus:
             phases, size = self.bounds.phases(source), len(self.bounds[source].lower)
             above, below, lower, unstable = ([0] * size for _ in range(4))
@@ -167,8 +168,8 @@ class Prepared:
                 lower[neuron.index] = neuron.lower
                 unstable[neuron.index] = 1
             xp = self.xp
-            columns = xp.stack([xp.asarray(part, dtype=float) for part in digits.split(lower)], 1)
-            arrays = (xp.asarray(part, dtype=float) for part in (above, below))
+            columns = xp.stack([xp.asarray(part, dtype=float) for part in [*digits.split(lower), [1] * size]], 1)
+            arrays = (xp.asarray(part, dtype=float) / DIGIT for part in (above, below))
             self._relus[source] = (*arrays, xp.asarray(unstable, dtype=bool), columns)
         return self._relus[source]
 
@@ -184,35 +185,38 @@ def run(prepared: Prepared, batch: Batch) -> None:
         if name not in batch.pending:
             continue
         row, exponent = batch.pending.pop(name)
-        row, exponent = _shorten(prepared, batch, name, [row], exponent)
+        if name in batch.short:
+            batch.short.discard(name)
+        else:
+            row, exponent = _shorten(prepared, batch, name, [row], exponent)
         value = program.values[name]
         if value.kind == "input":
             _least(prepared, batch, name, row, exponent)
         elif value.kind == "relu":
             _join(batch, value.source, _relu(prepared, batch, name, value.source, row, exponent), exponent, xp)
         else:
-            weight = xp.abs(row).sum(1)
             for source, matrix in value.terms:
                 linear = prepared.linear(matrix)
-                batch.undone |= weight * linear.most >= EXACT
+                if matrix.inexact or value.size * DIGIT * linear.most >= EXACT:
+                    weight = xp.abs(row).sum(1)
+                    batch.undone |= weight * linear.most >= EXACT
                 if matrix.inexact:
-                    far = reach(prepared.bounds[source])
-                    batch.undone |= weight * min(far, 1 << 1000) >= EXACT
-                    lost = -weight * float(min(far, 1 << 52))
-                    _gain(batch, [lost], exponent + matrix.exponent + prepared.bounds[source].exponent, xp)
+                    far = min(reach(prepared.bounds[source]), 1 << 52)
+                    batch.undone |= weight * far >= EXACT
+                    unit = exponent + matrix.exponent + prepared.bounds[source].exponent
+                    _gain(batch, [-weight * float(far)], unit, xp)
                 product = digits.carry(linear.apply(row, xp), xp)
                 part, own = _shorten(prepared, batch, source, product, exponent + linear.exponent)
-                _join(batch, source, part, own, xp)
+                _join(batch, source, part, own, xp, short=True)
             if value.bias is not None:
                 parts, most = prepared.bias(name, value.bias)
-                batch.undone |= weight * most >= EXACT
+                if value.size * DIGIT * most >= EXACT:
+                    batch.undone |= xp.abs(row).sum(1) * most >= EXACT
                 _gain(batch, [row @ part for part in parts], exponent + value.bias.exponent, xp)
 
 
 def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], exponent: Array) -> tuple[Array, Array]:
     xp = prepared.xp
-    if len(row) == 1:
-        batch.undone |= (xp.abs(row[0]) >= EXACT).any(1)
     short, exponent, floored, undone = digits.shorten(row, exponent, xp)
     batch.undone |= undone
     charge = prepared.negative(name)
@@ -233,11 +237,15 @@ def _gain(batch: Batch, value: list[Array], exponent: Array, xp: ModuleType) -> 
     batch.total, batch.unit = digits.accumulate(batch.total, batch.unit, digits.carry(value, xp), exponent, xp)
 
 
-def _join(batch: Batch, name: str, row: Array, exponent: Array, xp: ModuleType) -> None:
-    """Exact sum with what is pending for the value; a row of zeros counts as nothing."""
+def _join(batch: Batch, name: str, row: Array, exponent: Array, xp: ModuleType, short: bool = False) -> None:
+    """Exact sum with what is pending for the value; a row of zeros counts as nothing. `short` rows alone stay as they
+    are when they are reached."""
     if name not in batch.pending:
         batch.pending[name] = (row, exponent)
+        if short:
+            batch.short.add(name)
         return
+    batch.short.discard(name)
     other, unit = batch.pending[name]
     own, known = row.any(1), other.any(1)
     least = xp.where(own & known, xp.minimum(exponent, unit), xp.where(known, unit, exponent))
@@ -251,17 +259,17 @@ def _relu(prepared: Prepared, batch: Batch, name: str, source: str, row: Array, 
     xp = prepared.xp
     above, below, unstable, lower = prepared.relu(source)
     if name in batch.slopes:
-        given = batch.slopes[name] * float(1 << CHORD_BITS - SLOPE_BITS)
+        given = batch.slopes[name] * (0.5**SLOPE_BITS)
         above = xp.where(unstable & (given >= 0), given, above)
-    result = xp.floor(row * xp.where(row > 0, above, below) / DIGIT)
-    taken = xp.where(unstable, xp.minimum(result, 0.0), 0.0)
+    result = xp.floor(row * xp.where(row > 0, above, below))
+    taken = xp.minimum(result, 0.0)
     if source in batch.cut:
         jobs, neurons, active = batch.cut[source]
         result[jobs, neurons] = xp.where(active, row[jobs, neurons], 0.0)
         taken[jobs, neurons] = 0.0
-    batch.undone |= -taken.sum(1) * DIGIT >= EXACT
-    columns = -(taken @ lower)
-    parts = [columns[:, k] for k in range(columns.shape[1])]
+    columns = -(taken @ lower)  # the last is sum |taken|, for the guard
+    batch.undone |= columns[:, -1] * DIGIT >= EXACT
+    parts = [columns[:, k] for k in range(columns.shape[1] - 1)]
     _gain(batch, parts, exponent + prepared.bounds[source].exponent, xp)
     return result
 

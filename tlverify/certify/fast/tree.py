@@ -127,8 +127,8 @@ def _batch(
     rows: dict[str, tuple[Array, Array]] = {}
     constant = numpy.zeros(count)
     for k, inequality in enumerate(disjunct):
-        terms = [(name, index, int(-c * inequality.scale)) for name, index, c in inequality.terms]
-        bound = int(inequality.bound * inequality.scale)
+        left, bound = inequality.integral
+        terms = [(name, index, -c) for name, index, c in left]
         largest = max([abs(c) for _, _, c in terms] + [abs(bound), 1])
         undone |= scaled[:, k] * min(largest, 1 << 60) * conjuncts >= EXACT
         for name, index, c in terms:

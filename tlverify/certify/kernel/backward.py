@@ -20,6 +20,8 @@ from tlverify.certify.kernel.program import Program, reach
 SLOPE_BITS = 7  # a proposed slope is k / 2^7 with 0 <= k <= 2^7
 CHORD_BITS = 22  # a chord's slope is rounded up to a multiple of 2^-22
 
+Path = Sequence[tuple[str, int, bool, int]]
+"""Ends that are tighter in a part of the region: (value, entry, is upper, integer in the unit of the table)."""
 Slopes = Mapping[str, Mapping[int, int]]
 """For ReLUs by name: neuron to slope, where it differs from the default."""
 
@@ -45,14 +47,26 @@ class Phases:
 
 def classify(bounds: Interval) -> Phases:
     """The phases of a ReLU by the bounds of its input."""
-    active, unstable = [], []
-    for index, (low, high) in enumerate(zip(bounds.lower, bounds.upper, strict=True)):
-        if low >= 0:
-            active.append(index)
-        elif high > 0:
-            chord = -((-high << CHORD_BITS) // (high - low))
-            unstable.append(Unstable(index, low, chord, 1 << SLOPE_BITS if high > -low else 0))
+    everyone = range(len(bounds.lower))
+    unstable = [_unstable(bounds, i) for i in everyone if bounds.lower[i] < 0 < bounds.upper[i]]
+    return Phases([i for i in everyone if bounds.lower[i] >= 0], unstable, bounds.exponent)
+
+
+def revise(phases: Phases, bounds: Interval, index: int) -> Phases:
+    """The phases after the bounds of one neuron have changed."""
+    active = [i for i in phases.active if i != index]
+    unstable = [neuron for neuron in phases.unstable if neuron.index != index]
+    if bounds.lower[index] >= 0:
+        active.append(index)
+    elif bounds.upper[index] > 0:
+        unstable.append(_unstable(bounds, index))
     return Phases(active, unstable, bounds.exponent)
+
+
+def _unstable(bounds: Interval, index: int) -> Unstable:
+    low, high = bounds.lower[index], bounds.upper[index]
+    chord = -((-high << CHORD_BITS) // (high - low))
+    return Unstable(index, low, chord, 1 << SLOPE_BITS if high > -low else 0)
 
 
 class Bounds(dict[str, Interval]):
@@ -67,18 +81,20 @@ class Bounds(dict[str, Interval]):
         result._phases = dict(self._phases)
         return result
 
-    def along(self, path: Sequence[tuple[str, int, bool, int]]) -> Bounds:
-        """The table with some ends tightened: (value, entry, is upper, integer in the value's unit)."""
+    def along(self, path: Path) -> Bounds:
+        """The table with some ends tightened."""
         if not path:
             return self
+        for name in {name for name, *_ in path}:
+            self.phases(name)  # worked out once, here, and revised below
         result = self.copy()
         for name, index, upper, end in path:
-            known = result[name]
+            known, phases = result[name], result.phases(name)
             ends = list(known.upper if upper else known.lower)
             ends[index] = min(ends[index], end) if upper else max(ends[index], end)
-            result[name] = (
-                Interval(known.lower, ends, known.exponent) if upper else Interval(ends, known.upper, known.exponent)
-            )
+            low, high = (known.lower, ends) if upper else (ends, known.upper)
+            result[name] = Interval(low, high, known.exponent)
+            result._phases[name] = (result[name], revise(phases, result[name], index))
         return result
 
     def phases(self, name: str) -> Phases:
@@ -93,15 +109,14 @@ class Bounds(dict[str, Interval]):
 class Job:
     """A linear function to be bounded from below: coefficients by value and entry times 2^exponent, plus `constant`.
 
-    `path` lists bounds of this job's own region, (value, entry, is upper, integer in the unit of the table), that
-    tighten the table.
+    `path` tightens the table for this job only.
     """
 
     rows: Mapping[str, Mapping[int, int]]
     exponent: int
     constant: Constant
     slopes: Slopes
-    path: Sequence[tuple[str, int, bool, int]] = ()
+    path: Path = ()
 
 
 def propagate_all(program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:

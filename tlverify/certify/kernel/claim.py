@@ -43,9 +43,10 @@ class Inequality:
     strict: bool
 
     @cached_property
-    def scale(self) -> int:
-        """The least positive integer that makes all numbers of the inequality integers."""
-        return math.lcm(self.bound.denominator, *(c.denominator for _, _, c in self.terms))
+    def integral(self) -> tuple[Sequence[tuple[str, int, int]], int]:
+        """Terms and bound times the least positive integer that makes them all integers."""
+        scale = math.lcm(self.bound.denominator, *(c.denominator for _, _, c in self.terms))
+        return [(name, index, int(c * scale)) for name, index, c in self.terms], int(self.bound * scale)
 
     def __str__(self) -> str:
         parts = []

@@ -170,10 +170,10 @@ def enclose_value(value: Value, bounds: Mapping[str, Interval], shortened: bool 
     exponent = min(part[2] for part in parts)
     lower: Sequence[int] = [0] * value.size
     upper: Sequence[int] = [0] * value.size
-    for low, high, own in parts:
+    for below, above, own in parts:
         places = own - exponent
-        lower = [total + (v << places) for total, v in zip(lower, low, strict=True)]
-        upper = [total + (v << places) for total, v in zip(upper, high, strict=True)]
+        lower = [total + (v << places) for total, v in zip(lower, below, strict=True)]
+        upper = [total + (v << places) for total, v in zip(upper, above, strict=True)]
     if shortened:
         return outward(lower, upper, exponent - 1)
     return Interval(lower, upper, exponent - 1)

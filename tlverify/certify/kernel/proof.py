@@ -10,11 +10,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Constant, Interval, floor_to, intersect
-from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Slopes
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import MAX_GOALS, Rejected
 from tlverify.certify.kernel.program import Program, enclose_value
@@ -65,7 +64,7 @@ class Machine:
         self.engine = engine
         self.payload = payload
         self.used = 0
-        self.margin: Fraction | None = None
+        self.margin: Constant | None = None
         boxes = {name: box.enclosure() for name, box in claim.region.items()}
         self.goal: Goal | None = Goal(Bounds(boxes), (), claim.bad)
         self.stack: list[Goal | Lemma] = []
@@ -91,7 +90,7 @@ class Machine:
             raise Rejected("proof", f"it ends with {len(self.stack) + 1} open goals")
         if self.used != len(self.payload):
             raise Rejected("proof", f"{len(self.payload) - self.used} bytes of the payload are not used by any step")
-        return self.margin
+        return self.margin[0] * Fraction(2) ** self.margin[1]
 
     def next_goal(self) -> None:
         """The present goal is proved: go on with the one beneath, after adding the lemmas that are proved now."""
@@ -107,11 +106,13 @@ class Machine:
 
     def refute(self, combined: Combination, found: Constant, where: str) -> None:
         """The negated combination is > 0 everywhere (>= 0 will do if a strict inequality takes part)."""
-        strict = any(inequality.strict and weight > 0 for weight, inequality in combined)
+        strict = any(inequality.strict and weight > 0 for (weight, _), inequality in combined)
         if found[0] < 0 or (found[0] == 0 and not strict):
             raise Rejected(where, f"not refuted: the lower bound, about {found[0]} * 2^{found[1]}, is not > 0")
-        if self.margin is None or found[0] * Fraction(2) ** found[1] < self.margin:
-            self.margin = found[0] * Fraction(2) ** found[1]
+        if self.margin is None or floor_to(found, min(found[1], self.margin[1])) < floor_to(
+            self.margin, min(found[1], self.margin[1])
+        ):
+            self.margin = found
 
     def take(self, count: int, where: str) -> bytes:
         """The next bytes of the payload."""
@@ -162,7 +163,7 @@ def _bound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         entry(machine, goal, name, index, where)
         weights = read_weights(multipliers[number], len(chosen), where) if chosen else []
         combined = list(zip(weights, chosen, strict=True))
-        jobs.append(negated(combined, take_slopes(machine, listing, where), {(name, index): Fraction(sign)}))
+        jobs.append(negated(combined, take_slopes(machine, listing, where), [(name, index, sign)]))
     known = goal.bounds[name]
     low, high = list(known.lower), list(known.upper)
     for (index, sign), found in zip(rows, machine.engine(machine.program, goal.bounds, jobs), strict=True):
@@ -225,7 +226,8 @@ def _lemma(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     machine.goal = replace(goal.branch(), bad=[[beyond]])
 
 
-Combination = Sequence[tuple[Fraction, Inequality]]
+Combination = Sequence[tuple[Constant, Inequality]]
+"""Inequalities with multipliers, integer * 2^exponent >= 0."""
 
 
 def _close(machine: Machine, goal: Goal, step: Any, where: str) -> None:
@@ -259,27 +261,22 @@ STEPS: Mapping[str, Rule] = {
 }
 
 
-def negated(
-    combined: Combination,
-    slopes: Slopes,
-    terms: Mapping[tuple[str, int], Fraction] = MappingProxyType({}),
-    path: Sequence[tuple[str, int, bool, int]] = (),
-) -> Job:
-    """terms - sum_k w_k inequality_k, each inequality taken as `left - bound >= 0` with integer coefficients."""
-    constant = Fraction(0)
-    total = dict(terms)
-    for weight, row in combined:
-        if weight:
-            constant += weight * row.scale * row.bound
-            for name, index, coefficient in row.terms:
-                key = (name, index)
-                total[key] = total.get(key, Fraction(0)) - weight * row.scale * coefficient
-    denominator = max([constant.denominator, *(c.denominator for c in total.values())])
+def negated(combined: Combination, slopes: Slopes, terms: Sequence[tuple[str, int, int]] = (), path: Path = ()) -> Job:
+    """terms - sum_k w_k (left_k - bound_k), for inequalities scaled to integers and multipliers w_k."""
+    unit = min([0, *(exponent for (_, exponent), _ in combined)])
     rows: dict[str, dict[int, int]] = {}
-    for (name, index), coefficient in total.items():
-        rows.setdefault(name, {})[index] = int(coefficient * denominator)
-    exponent = 1 - denominator.bit_length()
-    return Job(rows, exponent, (int(constant * denominator), exponent), slopes, path)
+    constant = 0
+    for name, index, coefficient in terms:
+        rows.setdefault(name, {})[index] = coefficient << -unit
+    for (integer, exponent), inequality in combined:
+        if integer:
+            weight = integer << exponent - unit
+            left, bound = inequality.integral
+            constant += weight * bound
+            for name, index, coefficient in left:
+                row = rows.setdefault(name, {})
+                row[index] = row.get(index, 0) - weight * coefficient
+    return Job(rows, unit, (constant, unit), slopes, path)
 
 
 def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> None:
@@ -290,7 +287,7 @@ def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> No
         raise Rejected(where, f"{name!r} has no bounds yet; an interval step must come first")
 
 
-def read_weights(texts: Any, count: int, where: str) -> list[Fraction]:
+def read_weights(texts: Any, count: int, where: str) -> list[Constant]:
     """`count` multipliers: binary fractions >= 0."""
     if type(texts) is not list or len(texts) != count:
         raise Rejected(where, f"expected {count} multipliers")
@@ -299,7 +296,7 @@ def read_weights(texts: Any, count: int, where: str) -> list[Fraction]:
         raise Rejected(where, "a multiplier is negative")
     if any(weight.denominator & (weight.denominator - 1) for weight in weights):
         raise Rejected(where, "a multiplier is not a binary fraction")
-    return weights
+    return [(weight.numerator, 1 - weight.denominator.bit_length()) for weight in weights]
 
 
 def _read_cuts(goal: Goal, numbers: list[Any], where: str) -> list[Inequality]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from tlverify.certify.kernel.backward import Job
+from tlverify.certify.kernel.arithmetic import Constant
+from tlverify.certify.kernel.backward import Job, Path
 from tlverify.certify.kernel.claim import Inequality
 from tlverify.certify.kernel.errors import MAX_TREE_NODES, Rejected
 from tlverify.certify.kernel.proof import (
@@ -48,10 +50,19 @@ class Tree:
     listing: Listing
     weighted: bool
 
+    @cached_property
+    def cuts(self) -> list[tuple[Inequality, Inequality]]:
+        """For each entry: value <= 0, and value >= 0."""
+        zero, one = Fraction(0), Fraction(1)
+        return [
+            (Inequality(((name, index, -one),), zero, False), Inequality(((name, index, one),), zero, False))
+            for name, index in self.entries
+        ]
 
-def short(word: int) -> Fraction:
+
+def short(word: int) -> Constant:
     """A multiplier in 16 bits: the low ten times 2^(high six - 42)."""
-    return (word & 1023) * Fraction(2) ** ((word >> 10) - 42)
+    return word & 1023, (word >> 10) - 42
 
 
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
@@ -150,7 +161,7 @@ def _leaf_jobs(
 
 def combination(
     machine: Machine, read: Tree, disjunct: Disjunct, path: Sequence[Split], words: Sequence[int] | None
-) -> tuple[Combination, list[tuple[str, int, bool, int]]]:
+) -> tuple[Combination, Path]:
     """The inequalities that refute a disjunct at a leaf with their multipliers, first its own, then the phase splits of
     the path from the root (1 and 0 if no words are given); and the ends that the path tightens."""
     cuts, tightened = [], []
@@ -158,9 +169,9 @@ def combination(
         name, index = read.entries[number]
         tightened.append((name, index, not above, middle))
         if machine.program.values[name].kind != "input":
-            cuts.append(Inequality(((name, index, Fraction(1 if above else -1)),), Fraction(0), False))
+            cuts.append(read.cuts[number][above])
     if words is None:
-        return [(Fraction(1), row) for row in disjunct], tightened
+        return [((1, 0), row) for row in disjunct], tightened
     return list(
         zip(map(short, map(int, words[: len(disjunct) + len(cuts)])), [*disjunct, *cuts], strict=True)
     ), tightened
