@@ -73,12 +73,12 @@ def check_files(certificates: Sequence[Place], graph: str | os.PathLike[str] | N
     """
     location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
     parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
-    network = kernel.read_network(_read(location), _read(parameters))
+    network = kernel.read_program(_read(location), _read(parameters))
     for place in certificates:
         yield _check(network, place)
 
 
-def _check(network: kernel.Network, place: Place) -> Checked:
+def _check(network: kernel.Program, place: Place) -> Checked:
     claim = _read(_beside(place, place.name.removesuffix(CERTIFICATE) + CLAIM))
     data = _read(place)
     begin = time.perf_counter()

@@ -58,7 +58,7 @@ def certify(
     unless a timeout strikes.
     """
     network = prepare(graph)
-    trusted = kernel.read_network(*to_bytes(graph))
+    trusted = kernel.read_program(*to_bytes(graph))
     for _, group in groupby(claims, form):
         same = list(group)
         for start in range(0, len(same), BATCH):
@@ -67,7 +67,7 @@ def certify(
 
 def _certify_batch(
     network: Network,
-    trusted: kernel.Network,
+    trusted: kernel.Program,
     claims: Sequence[Claim],
     timeout: float | None,
     seed: int,

@@ -8,18 +8,35 @@ Malformed (not in the format). It never repairs and never guesses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tlverify.certify.kernel.backward import propagate_all
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.errors import Malformed as Malformed
 from tlverify.certify.kernel.errors import Rejected as Rejected
-from tlverify.certify.kernel.network import Network as Network
-from tlverify.certify.kernel.network import read_network as _read_network
-from tlverify.certify.kernel.proof import check_proof
+from tlverify.certify.kernel.network import read_program as read_program
+from tlverify.certify.kernel.program import Program as Program
+from tlverify.certify.kernel.proof import STEPS, Engine, Machine, Rule
 from tlverify.certify.kernel.reader import fields, parse_certificate
-from tlverify.certify.kernel.rules import RULES
+from tlverify.certify.kernel.tree import check_tree
 from tlverify.certify.kernel.witness import check_witness
+
+RULES = {**STEPS, "tree": check_tree}
+"""The rules of the calculus."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How numbers are worked out: lower bounds of jobs, and the rules (of which some check many bounds at once)."""
+
+    engine: Engine
+    rules: Mapping[str, Rule]
+
+
+EXACT = Arithmetic(propagate_all, RULES)
+"""Python integers: the reference."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +55,14 @@ class Accepted:
     margin: Fraction | None
 
 
-def read_network(graph: bytes, parameters: bytes) -> Network:
-    """Read a graph once to check many certificates about it."""
-    return _read_network(graph, parameters, RULES)
-
-
 def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> Accepted:
     """Check a certificate given the bytes of all four files."""
-    return check_with(read_network(graph, parameters), claim, certificate)
+    return check_with(read_program(graph, parameters), claim, certificate)
 
 
-def check_with(network: Network, claim: bytes, certificate: bytes) -> Accepted:
-    """Check a certificate about a network that has been read."""
-    statement = read_claim(claim, network)
+def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: Arithmetic = EXACT) -> Accepted:
+    """Check a certificate about a graph that has been read. By default in the arithmetic `exact`."""
+    statement = read_claim(claim, program)
     header, payload = parse_certificate(certificate)
     if header.get("claim") != statement.digest:
         found = str(header.get("claim"))[:64]
@@ -60,12 +72,12 @@ def check_with(network: Network, claim: bytes, certificate: bytes) -> Accepted:
     margin = None
     if kind == "proof":
         *_, steps = fields(header, "certificate header", **known, steps=list)
-        margin = check_proof(network, statement, steps, payload)
+        margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine).run(steps)
         verdict = "verified"
     elif kind == "witness":
         fields(header, "certificate header", **known)
-        check_witness(network, statement, payload)
+        check_witness(program, statement, payload)
         verdict = "falsified"
     else:
         raise Malformed(f"certificate header: kind {str(kind)[:40]!r} is not one of proof, witness")
-    return Accepted(verdict, str(statement), statement.digest, network.digest, margin)
+    return Accepted(verdict, str(statement), statement.digest, program.digest, margin)

@@ -1,7 +1,11 @@
 """Exact arithmetic on vectors of integers that share an exponent: an entry's value is integer * 2^exponent.
 
-Products and sums are exact. Rounding happens in two named places only, and always in the sound direction:
-`outward` widens an interval to short integers, and `weaken` (in proof.py) floors coefficients.
+Products and sums are exact. Rounding happens in three named places only, always in the sound direction: `outward`
+widens an interval to short integers, `shorten` floors coefficients, and `accumulate` floors a constant. What they do is
+the definition that the other arithmetics repeat bit for bit.
+
+The length of an integer is that of two's complement without the sign: v has n bits if -2^n <= v < 2^n. So a floor by k
+places takes exactly k bits off.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from fractions import Fraction
 
 from tlverify.certify.kernel.errors import Malformed, Rejected
 
-INTERVAL_BITS = 44  # bits kept of an interval's end points, relative to the largest of its node
+INTERVAL_BITS = 44  # bits kept of an interval's end points, relative to the largest of its value
 COEFFICIENT_BITS = 22  # bits kept of a backward coefficient, relative to the largest of its row
+CONSTANT_BITS = 50  # bits kept of the constant that a backward pass gathers
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Interval:
     exponent: int
 
 
+def bits(integers: Sequence[int]) -> int:
+    """The least n such that -2^n <= v < 2^n for all."""
+    return max(max(integers), ~min(integers), 0).bit_length()
+
+
 def shift(integers: Iterable[int], places: int) -> list[int]:
     """Multiply by 2^places, which is >= 0: exact."""
     return [value << places for value in integers]
@@ -42,20 +52,19 @@ def shift(integers: Iterable[int], places: int) -> list[int]:
 
 def add(left: Vector, right: Vector) -> Vector:
     """Exact sum."""
+    if not any(left.integers):
+        return right
+    if not any(right.integers):
+        return left
     exponent = min(left.exponent, right.exponent)
     a = shift(left.integers, left.exponent - exponent)
     b = shift(right.integers, right.exponent - exponent)
     return Vector([x + y for x, y in zip(a, b, strict=True)], exponent)
 
 
-def bits(integers: Sequence[int]) -> int:
-    """Bit length of the largest magnitude."""
-    return max(max(integers), -min(integers)).bit_length()
-
-
 def outward(lower: Sequence[int], upper: Sequence[int], exponent: int) -> Interval:
     """The interval with end points shortened to INTERVAL_BITS: lower ones down, upper ones up."""
-    drop = max(bits(lower), bits(upper)) - INTERVAL_BITS
+    drop = max(bits(lower), bits([-value for value in upper])) - INTERVAL_BITS
     if drop <= 0:
         return Interval(lower, upper, exponent)
     return Interval([v >> drop for v in lower], [-(-v >> drop) for v in upper], exponent + drop)
@@ -72,11 +81,39 @@ def intersect(one: Interval, two: Interval) -> Interval:
 
 def enclose(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> Interval:
     """The tightest interval of INTERVAL_BITS around rational end points."""
-    largest = max((abs(value) for value in (*lower, *upper)), default=Fraction(0))
+    largest = max(abs(value) for value in (*lower, *upper))
     scale = largest.numerator.bit_length() - largest.denominator.bit_length() + 1  # largest <= 2^scale
     exponent = scale - INTERVAL_BITS
     unit = Fraction(2) ** exponent
     return Interval([math.floor(v / unit) for v in lower], [math.ceil(v / unit) for v in upper], exponent)
+
+
+def shorten(row: Vector) -> tuple[Vector, bool]:
+    """The row with exactly COEFFICIENT_BITS: shifted, or floored so that each entry loses less than one unit of the
+    result. Whether it was floored."""
+    drop = bits(row.integers) - COEFFICIENT_BITS
+    if drop <= 0:
+        return Vector(shift(row.integers, -drop), row.exponent + drop), False
+    return Vector([a >> drop for a in row.integers], row.exponent + drop), True
+
+
+Constant = tuple[int, int]
+"""integer, exponent"""
+
+
+def accumulate(total: Constant, value: Constant) -> Constant:
+    """A lower bound of the sum: both floored to the unit that leaves the longer one CONSTANT_BITS. 0 adds nothing."""
+    if value[0] == 0:
+        return total
+    tops = [bits([integer]) + exponent for integer, exponent in (total, value) if integer]
+    unit = max(tops) - CONSTANT_BITS
+    return floor_to(total, unit) + floor_to(value, unit), unit
+
+
+def floor_to(value: Constant, unit: int) -> int:
+    """floor(value / 2^unit)."""
+    places = value[1] - unit
+    return value[0] << places if places >= 0 else value[0] >> -places
 
 
 def decode(dtype: str, data: memoryview, what: str) -> Vector:
@@ -109,8 +146,7 @@ class Packed:
         self.factor_bits = factor_bits
         self.columns = columns
         self._width = -(-(entry_bits + factor_bits + len(rows).bit_length() + 2) // 8)
-        lane = 8 * self._width
-        self._half = 1 << (lane - 1)
+        self._half = 1 << (8 * self._width - 1)
         self._offset = int.from_bytes(self._half.to_bytes(self._width, "little") * columns, "little")
         self._rows = [self._pack(row) for row in rows]
 

@@ -7,14 +7,16 @@ linear inequalities over inputs and outputs, and the semantics of the arithmetic
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, enclose
 from tlverify.certify.kernel.errors import Malformed, Rejected
-from tlverify.certify.kernel.network import Network
+from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.reader import fields, items, parse_json, rational, tagged
 
 SEMANTICS = {"real": "parameters and inputs are the exact numbers stored, arithmetic is over the reals"}
@@ -40,10 +42,11 @@ class Inequality:
     bound: Fraction
     strict: bool
 
-    def holds(self, value: Callable[[str, int], Fraction]) -> bool:
-        """Whether exact values satisfy the inequality; `value(name, index)` looks them up."""
-        left = sum((c * value(name, index) for name, index, c in self.terms), Fraction(0))
-        return left > self.bound if self.strict else left >= self.bound
+    @cached_property
+    def integral(self) -> tuple[Sequence[tuple[str, int, int]], int]:
+        """Terms and bound times the least positive integer that makes them all integers."""
+        scale = math.lcm(self.bound.denominator, *(c.denominator for _, _, c in self.terms))
+        return [(name, index, int(c * scale)) for name, index, c in self.terms], int(self.bound * scale)
 
     def __str__(self) -> str:
         parts = []
@@ -67,37 +70,37 @@ class Claim:
         return f"for every {region}, never {bad}; {SEMANTICS[self.semantics]}"
 
 
-def read_claim(raw: bytes, network: Network) -> Claim:
-    """Read a claim about this very network. Rejected if it is about another, Malformed if ill-formed."""
+def read_claim(raw: bytes, program: Program) -> Claim:
+    """Read a claim about this very program. Rejected if it is about another, Malformed if ill-formed."""
     data = parse_json(raw, "claim")
     tagged(data, "claim", "tlverify.claim")
     _, _, graph, semantics, region, bad = fields(
         data, "claim", format=str, version=int, graph=str, semantics=str, region=list, bad=list
     )
-    if graph != network.digest:
-        raise Rejected("claim", f"it is about graph {graph[:64]!r}, this graph is {network.digest}")
+    if graph != program.digest:
+        raise Rejected("claim", f"it is about graph {graph[:64]!r}, this graph is {program.digest}")
     if semantics not in SEMANTICS:
         raise Malformed(f"claim: semantics {semantics[:40]!r} is not one of {', '.join(SEMANTICS)}")
     boxes: dict[str, Box] = {}
     for entry in region:
-        name, box = _read_box(entry, network)
+        name, box = _read_box(entry, program)
         if name in boxes:
             raise Malformed(f"region: input {name!r} is given twice")
         boxes[name] = box
-    if set(boxes) != set(network.inputs):
-        raise Malformed(f"region: expected every input of {list(network.inputs)}, found {list(boxes)}")
+    if set(boxes) != set(program.inputs):
+        raise Malformed(f"region: expected every input of {list(program.inputs)}, found {list(boxes)}")
     if not bad:
         raise Malformed("claim: the bad set is empty, so it claims nothing")
-    visible = {*network.inputs, *network.outputs}
+    visible = {*program.inputs, *program.outputs}
     disjuncts = []
     for conjuncts in items(bad, list, "bad"):
         if not conjuncts:
             raise Malformed("claim: a conjunction of the bad set is empty, so everything is bad")
-        disjuncts.append([_read_inequality(entry, network, visible) for entry in conjuncts])
+        disjuncts.append([_read_inequality(entry, program, visible) for entry in conjuncts])
     return Claim(hashlib.sha256(raw).hexdigest(), semantics, boxes, disjuncts)
 
 
-def _read_box(entry: Any, network: Network) -> tuple[str, Box]:
+def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
     kind = entry.get("kind") if type(entry) is dict else None
     if kind == "box":
         _, name, lower, upper = fields(entry, "region", kind=str, input=str, lower=list, upper=list)
@@ -114,9 +117,9 @@ def _read_box(entry: Any, network: Network) -> tuple[str, Box]:
         text = f"the l-infinity ball of radius {radius} about the claim's center, within [{least}, {most}]"
     else:
         raise Malformed(f"region: kind {str(kind)[:40]!r} is not one of box, linf_ball")
-    if name not in network.inputs:
+    if name not in program.inputs:
         raise Malformed(f"region: {name[:80]!r} is not an input of the graph")
-    size = network.nodes[name].size
+    size = program.values[name].size
     if len(low) != size or len(high) != size:
         raise Malformed(f"region: input {name!r} has {size} entries, the claim gives {len(low)}")
     for index, (a, b) in enumerate(zip(low, high, strict=True)):
@@ -131,7 +134,7 @@ def _clip(clip: list[Any]) -> tuple[Fraction, Fraction]:
     return rational(clip[0], "region clip"), rational(clip[1], "region clip")
 
 
-def _read_inequality(entry: Any, network: Network, visible: set[str]) -> Inequality:
+def _read_inequality(entry: Any, program: Program, visible: set[str]) -> Inequality:
     terms, bound, strict = fields(entry, "inequality", terms=list, bound=str, strict=int)
     if strict not in (0, 1):
         raise Malformed("inequality: strict is 0 or 1")
@@ -140,7 +143,7 @@ def _read_inequality(entry: Any, network: Network, visible: set[str]) -> Inequal
         if len(term) != 3 or type(term[0]) is not str or type(term[1]) is not int:
             raise Malformed("terms: expected [value name, index, coefficient]")
         name, index, coefficient = term
-        if name not in visible or not 0 <= index < network.nodes[name].size:
+        if name not in visible or not 0 <= index < program.values[name].size:
             raise Malformed(f"terms: {name[:80]}[{index}] is not an entry of an input or output")
         if (name, index) in seen:
             raise Malformed(f"terms: {name[:80]}[{index}] stands twice")

@@ -1,267 +1,329 @@
-"""Checking a proof: the rules of the calculus over a table of bounds.
+"""Checking a proof: a list of steps, read by a machine with a stack of goals.
 
-The table maps each value of the graph to an interval that holds there for every point of the region. A proof
-is a list of steps; each adds to the table or, at the end, closes every disjunct of the bad set.
+A goal is a region with a table of bounds, the inequalities (cuts) that hold in it, and the bad set that it must be
+shown not to reach. A step adds to the table of the present goal, replaces the goal by several, or closes it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from tlverify.certify.kernel.arithmetic import (
-    COEFFICIENT_BITS,
-    Interval,
-    Vector,
-    add,
-    bits,
-    intersect,
-)
+from tlverify.certify.kernel.arithmetic import Constant, Interval, floor_to, intersect
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
-from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.network import Network
+from tlverify.certify.kernel.errors import MAX_GOALS, Rejected
+from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.kernel.reader import fields, items, rational
-from tlverify.certify.kernel.rules import RULES, SLOPE_BITS, ZERO, Phases
 
+Disjunct = Sequence[Inequality]
+Engine = Callable[[Program, Bounds, Sequence[Job]], list[Constant]]
+"""Lower bounds of jobs over a region: one of the arithmetics."""
 Listing = Sequence[tuple[str, Sequence[int]]]
 
 
-@dataclass
-class State:
-    """The table of bounds, and how much of the payload of slopes has been read."""
+@dataclass(frozen=True)
+class Goal:
+    """No point of the region satisfies all inequalities of a disjunct of `bad`.
 
-    network: Network
-    payload: bytes
-    bounds: dict[str, Interval]
-    used: int = 0
-    phases: dict[str, tuple[Interval, Phases]] = field(default_factory=dict)
+    `bounds` is this goal's own table. `cuts` hold at every point of the region. `proves`, if given, is what the proof
+    of this goal adds to the table of the goal beneath it on the stack.
+    """
 
-    def phases_of(self, name: str) -> Phases | None:
-        """Phases of the neurons of a piecewise node, by the present bounds of its input."""
-        node = self.network.nodes[name]
-        classify = RULES[node.op].phases
-        if classify is None:
-            return None
-        bounds = self.bounds[node.inputs[0]]
-        known = self.phases.get(name)
-        if known is None or known[0] is not bounds:
-            known = self.phases[name] = (bounds, classify(bounds))
-        return known[1]
+    bounds: Bounds
+    cuts: tuple[Inequality, ...]
+    bad: Sequence[Disjunct]
+
+    def branch(self, *cuts: Inequality) -> Goal:
+        """A copy in which the cuts hold as well."""
+        return replace(self, bounds=self.bounds.copy(), cuts=(*self.cuts, *cuts))
 
 
-def check_proof(network: Network, claim: Claim, steps: list[Any], payload: bytes) -> Fraction:
-    """Check every step. Returns the least margin by which a disjunct of the bad set is refuted."""
-    boxes = {name: box.enclosure() for name, box in claim.region.items()}
-    state = State(network, payload, {**network.constants, **boxes})
-    if not steps:
-        raise Rejected("proof", "it has no steps")
-    margin = None
-    for number, step in enumerate(steps):
-        rule = step.get("rule") if type(step) is dict else None
-        where = f"step {number} ({str(rule)[:20]})"
-        if margin is not None:
-            raise Rejected(where, "it comes after the proof is closed")
-        if rule == "interval":
-            _interval(state, step, where)
-        elif rule == "bound":
-            _bound(state, step, where)
-        elif rule == "close":
-            margin = _close(state, claim, step, where)
-        else:
-            raise Rejected(where, f"unknown rule {str(rule)[:40]!r}; known: interval, bound, close")
-    if margin is None:
-        raise Rejected("proof", "it ends without closing the bad set")
-    if state.used != len(payload):
-        raise Rejected("proof", f"{len(payload) - state.used} bytes of slopes are not used by any step")
-    return margin
+@dataclass(frozen=True)
+class Lemma:
+    """When reached on the stack, the goal above it is proved: `name[index]` is at most (at least) `bound`."""
+
+    goal: Goal
+    name: str
+    index: int
+    upper: bool
+    bound: Fraction
 
 
-def _interval(state: State, step: Any, where: str) -> None:
-    """Forward interval step for the listed nodes, intersected with what is known."""
+class Machine:
+    """The stack of goals, the payload of slopes, and the least margin by which a disjunct was refuted."""
+
+    def __init__(
+        self, program: Program, claim: Claim, payload: bytes, rules: Mapping[str, Rule], engine: Engine
+    ) -> None:
+        self.program = program
+        self.rules = rules
+        self.engine = engine
+        self.payload = payload
+        self.used = 0
+        self.margin: Constant | None = None
+        boxes = {name: box.enclosure() for name, box in claim.region.items()}
+        self.goal: Goal | None = Goal(Bounds(boxes), (), claim.bad)
+        self.stack: list[Goal | Lemma] = []
+
+    def run(self, steps: list[Any]) -> Fraction:
+        """Take every step; Rejected unless all goals are closed by the last. Returns the margin."""
+        for number, step in enumerate(steps):
+            rule = step.get("rule") if type(step) is dict else None
+            where = f"step {number} ({str(rule)[:20]})"
+            if self.goal is None:
+                raise Rejected(where, "it comes after the proof is closed")
+            if type(rule) is not str or rule not in self.rules:
+                raise Rejected(where, f"unknown rule {str(rule)[:40]!r}; known: {', '.join(self.rules)}")
+            try:
+                self.rules[rule](self, self.goal, step, where)
+            except Rejected as rejection:
+                if rejection.step == where:
+                    raise
+                raise Rejected(where, f"{rejection.step}: {rejection.reason}") from None
+            if len(self.stack) > MAX_GOALS:
+                raise Rejected(where, f"more than {MAX_GOALS} goals are open")
+        if self.goal is not None or self.margin is None:
+            raise Rejected("proof", f"it ends with {len(self.stack) + 1} open goals")
+        if self.used != len(self.payload):
+            raise Rejected("proof", f"{len(self.payload) - self.used} bytes of the payload are not used by any step")
+        return self.margin[0] * Fraction(2) ** self.margin[1]
+
+    def next_goal(self) -> None:
+        """The present goal is proved: go on with the one beneath, after adding the lemmas that are proved now."""
+        self.goal = None
+        while self.stack:
+            top = self.stack.pop()
+            if isinstance(top, Goal):
+                self.goal = top
+                return
+            tighten(top.goal.bounds, top.name, top.index, top.bound, top.upper)
+            self.goal = top.goal
+            return
+
+    def refute(self, combined: Combination, found: Constant, where: str) -> None:
+        """The negated combination is > 0 everywhere (>= 0 will do if a strict inequality takes part)."""
+        strict = any(inequality.strict and weight > 0 for (weight, _), inequality in combined)
+        if found[0] < 0 or (found[0] == 0 and not strict):
+            raise Rejected(where, f"not refuted: the lower bound, about {found[0]} * 2^{found[1]}, is not > 0")
+        if self.margin is None or floor_to(found, min(found[1], self.margin[1])) < floor_to(
+            self.margin, min(found[1], self.margin[1])
+        ):
+            self.margin = found
+
+    def take(self, count: int, where: str) -> bytes:
+        """The next bytes of the payload."""
+        part = self.payload[self.used : self.used + count]
+        if len(part) < count:
+            raise Rejected(where, "the payload is too short")
+        self.used += count
+        return part
+
+
+def tighten(bounds: Bounds, name: str, index: int, bound: Fraction, upper: bool) -> None:
+    """Enter value <= bound (or >=) into the table, rounded outward to the unit of its interval."""
+    scaled = bound / Fraction(2) ** bounds[name].exponent
+    end = math.ceil(scaled) if upper else math.floor(scaled)
+    bounds[name] = bounds.along([(name, index, upper, end)])[name]
+
+
+def _interval(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Forward interval steps for the listed values, intersected with what is known."""
     _, names = fields(step, where, rule=str, nodes=list)
     for name in items(names, str, where):
-        node = state.network.nodes.get(name)
-        if node is None or node.op not in RULES:
-            raise Rejected(where, f"{name[:80]!r} is not a node of the graph")
-        missing = [source for source in node.inputs if source not in state.bounds]
+        value = machine.program.values.get(name)
+        if value is None or value.kind == "input":
+            raise Rejected(where, f"{name[:80]!r} is not a value that is computed")
+        missing = [s for s in (*value.sources, *value.direct_sources) if s not in goal.bounds]
         if missing:
-            raise Rejected(where, f"node {name!r} needs bounds of {missing[0]!r} first")
-        found = RULES[node.op].interval(node, [state.bounds[source] for source in node.inputs], state.network)
-        known = state.bounds.get(name)
-        state.bounds[name] = found if known is None else intersect(known, found)
-        _nonempty(state, name, where)
+            raise Rejected(where, f"{name!r} needs bounds of {missing[0]!r} first")
+        found = enclose_value(value, goal.bounds)
+        if value.direct is not None:
+            found = intersect(found, value.direct([goal.bounds[s] for s in value.direct_sources]))
+        known = goal.bounds.get(name)
+        goal.bounds[name] = found if known is None else intersect(known, found)
 
 
-def _bound(state: State, step: Any, where: str) -> None:
-    """Backward propagation of single entries of one node; each result tightens the table."""
-    _, name, lower, upper, sloped = fields(step, where, rule=str, node=str, lower=list, upper=list, slopes=dict)
-    known = state.bounds.get(name)
-    if known is None or name not in state.network.nodes:
-        raise Rejected(where, f"{name[:80]!r} has no bounds to tighten; an interval step must come first")
-    size = state.network.nodes[name].size
-    low, high = list(known.lower), list(known.upper)
-    order = _order(state.network, {name})
-    listing = _read_listing(state.network, sloped, where)
-    for indices, sign in ((lower, 1), (upper, -1)):
-        for index in items(indices, int, where):
-            if not 0 <= index < size:
-                raise Rejected(where, f"{name!r} has no entry {index}")
-            unit = [0] * size
-            unit[index] = sign
-            bound = _propagate(state, order, {name: Vector(unit, 0)}, ZERO, listing, where)
-            rounded = _floor(bound, known.exponent)
-            if sign > 0:
-                low[index] = max(low[index], rounded)
-            else:
-                high[index] = min(high[index], -rounded)
-    state.bounds[name] = Interval(low, high, known.exponent)
-    _nonempty(state, name, where)
-
-
-def _nonempty(state: State, name: str, where: str) -> None:
-    """The region has a point, so crossing bounds would mean that the checker is wrong: fail closed."""
-    bounds = state.bounds[name]
-    if any(a > b for a, b in zip(bounds.lower, bounds.upper, strict=True)):
-        raise Rejected(where, f"the bounds of {name!r} cross, but the region is not empty")
-
-
-def _close(state: State, claim: Claim, step: Any, where: str) -> Fraction:
-    """Refute every disjunct: a combination of its inequalities with multipliers >= 0 is never satisfied."""
-    _, multipliers, sloped = fields(step, where, rule=str, multipliers=list, slopes=dict)
-    listing = _read_listing(state.network, sloped, where)
-    if len(multipliers) != len(claim.bad):
-        raise Rejected(where, f"the claim has {len(claim.bad)} disjuncts, the step refutes {len(multipliers)}")
-    margins = []
-    for number, (disjunct, texts) in enumerate(zip(claim.bad, multipliers, strict=True)):
-        here = f"{where} disjunct {number}"
-        weights = [rational(text, here) for text in items(texts, str, here)]
-        if len(weights) != len(disjunct):
-            raise Rejected(here, f"expected {len(disjunct)} multipliers, found {len(weights)}")
-        if any(weight < 0 for weight in weights):
-            raise Rejected(here, "a multiplier is negative")
-        rows, constant, scale = _objective(state.network, disjunct, weights)
-        order = _order(state.network, set(rows))
-        bound = _propagate(state, order, rows, constant, listing, here)
-        strict = any(row.strict and weight > 0 for row, weight in zip(disjunct, weights, strict=True))
-        value = bound.integers[0]
-        if value < 0 or (value == 0 and not strict):
-            reached = float(Fraction(value) * Fraction(2) ** bound.exponent / scale)
-            raise Rejected(here, f"not refuted: the lower bound {reached:.6g} is not > 0")
-        margins.append(Fraction(value) * Fraction(2) ** bound.exponent / scale)
-    return min(margins)
-
-
-def _objective(
-    network: Network, disjunct: Sequence[Inequality], weights: Sequence[Fraction]
-) -> tuple[dict[str, Vector], Vector, int]:
-    """The negated combination -sum_k w_k (terms_k - bound_k), times `scale` to make it integral."""
-    constant = sum((w * row.bound for row, w in zip(disjunct, weights, strict=True)), Fraction(0))
-    terms: dict[tuple[str, int], Fraction] = {}
-    for row, weight in zip(disjunct, weights, strict=True):
-        for name, index, coefficient in row.terms:
-            terms[name, index] = terms.get((name, index), Fraction(0)) - weight * coefficient
-    scale = math.lcm(constant.denominator, *(c.denominator for c in terms.values()))
-    rows: dict[str, list[int]] = {}
-    for (name, index), coefficient in terms.items():
-        rows.setdefault(name, [0] * network.nodes[name].size)[index] = int(coefficient * scale)
-    vectors = {name: Vector(row, 0) for name, row in rows.items()}
-    return vectors, Vector([int(constant * scale)], 0), scale
-
-
-def _propagate(
-    state: State,
-    order: Sequence[str],
-    rows: Mapping[str, Vector],
-    constant: Vector,
-    listing: Listing,
-    where: str,
-) -> Vector:
-    """A lower bound of sum(rows . values) + constant over the region, by backward substitution."""
-    pending = dict(rows)
-    slopes = _take_slopes(state, listing, where)
-    for name in order:
-        row = pending.pop(name, None)
-        if row is None:
-            continue
-        if name not in state.bounds:
-            raise Rejected(where, f"{name!r} has no bounds yet; an interval step must come first")
-        row, charge = _weaken(row, state.bounds[name])
-        constant = add(constant, charge)
-        node = state.network.nodes[name]
-        if node.op in RULES:
-            taken, gained = RULES[node.op].backward(
-                node, row, state.network, state.phases_of(name), slopes.get(name, {})
-            )
-            constant = add(constant, gained)
-            for source, part in taken:
-                pending[source] = add(pending[source], part) if source in pending else part
-        else:
-            constant = add(constant, _least(row, state.bounds[name]))
-    return constant
-
-
-def _weaken(row: Vector, bounds: Interval) -> tuple[Vector, Vector]:
-    """Floor coefficients to COEFFICIENT_BITS. Each loses less than one unit d, and r v >= d min(0, l) for
-    0 <= r < d and v >= l, which is charged to the constant."""
-    drop = bits(row.integers) - COEFFICIENT_BITS
-    if drop <= 0:
-        return row, ZERO
-    exponent = row.exponent + drop
-    charge = sum(low for low in bounds.lower if low < 0)
-    return Vector([a >> drop for a in row.integers], exponent), Vector([charge], exponent + bounds.exponent)
-
-
-def _least(row: Vector, bounds: Interval) -> Vector:
-    """The minimum of row . v for v in the interval."""
-    total = sum(
-        a * (low if a > 0 else high) for a, low, high in zip(row.integers, bounds.lower, bounds.upper, strict=True)
+def _bound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Backward bounds of single entries of one value, with multipliers on the cuts; each tightens the table."""
+    _, name, lower, upper, sloped, cuts, multipliers = fields(
+        step, where, rule=str, node=str, lower=list, upper=list, slopes=dict, cuts=list, multipliers=list
     )
-    return Vector([total], row.exponent + bounds.exponent)
+    entry(machine, goal, name, 0, where)
+    listing = read_listing(machine.program, sloped, where)
+    chosen = _read_cuts(goal, cuts, where)
+    rows = [(i, 1) for i in items(lower, int, where)] + [(i, -1) for i in items(upper, int, where)]
+    if len(multipliers) != (len(rows) if chosen else 0):
+        raise Rejected(where, f"expected multipliers for {len(rows) if chosen else 0} rows, found {len(multipliers)}")
+    jobs = []
+    for number, (index, sign) in enumerate(rows):
+        entry(machine, goal, name, index, where)
+        weights = read_weights(multipliers[number], len(chosen), where) if chosen else []
+        combined = list(zip(weights, chosen, strict=True))
+        jobs.append(negated(combined, take_slopes(machine, listing, where), [(name, index, sign)]))
+    known = goal.bounds[name]
+    low, high = list(known.lower), list(known.upper)
+    for (index, sign), found in zip(rows, machine.engine(machine.program, goal.bounds, jobs), strict=True):
+        rounded = floor_to(found, known.exponent)
+        if sign > 0:
+            low[index] = max(low[index], rounded)
+        else:
+            high[index] = min(high[index], -rounded)
+    goal.bounds[name] = Interval(low, high, known.exponent)
 
 
-def _floor(value: Vector, exponent: int) -> int:
-    """floor(value / 2^exponent)."""
-    places = value.exponent - exponent
-    return value.integers[0] << places if places >= 0 else value.integers[0] >> -places
+def _rebound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Bound every entry of a value that can have either sign, with default slopes and no cuts."""
+    _, name = fields(step, where, rule=str, node=str)
+    entry(machine, goal, name, 0, where)
+    known = goal.bounds[name]
+    either = [i for i, (low, high) in enumerate(zip(known.lower, known.upper, strict=True)) if low < 0 < high]
+    step = {
+        "rule": "bound",
+        "node": name,
+        "lower": either,
+        "upper": either,
+        "slopes": {},
+        "cuts": [],
+        "multipliers": [],
+    }
+    _bound(machine, goal, step, where)
 
 
-def _read_listing(network: Network, data: dict[str, Any], where: str) -> Listing:
-    """For which neurons the payload gives slopes: {node: [indices]}; the others keep the default."""
+def _split(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Two goals: the value is <= `at`, or >= `at`. The first is next."""
+    _, name, index, text = fields(step, where, rule=str, node=str, index=int, at=str)
+    entry(machine, goal, name, index, where)
+    at = rational(text, where)
+    below = goal.branch(Inequality(((name, index, Fraction(-1)),), -at, False))
+    above = goal.branch(Inequality(((name, index, Fraction(1)),), at, False))
+    tighten(below.bounds, name, index, at, upper=True)
+    tighten(above.bounds, name, index, at, upper=False)
+    machine.stack.append(above)
+    machine.goal = below
+
+
+def _cases(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """A goal for each disjunct of the bad set; its inequalities become cuts, for its points are all that is left."""
+    fields(step, where, rule=str)
+    goals = [replace(goal.branch(*disjunct), bad=[disjunct]) for disjunct in goal.bad]
+    machine.stack.extend(reversed(goals[1:]))
+    machine.goal = goals[0]
+
+
+def _lemma(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """First prove that no point has the value at or beyond `at`; then that bound enters the table."""
+    _, name, index, side, text = fields(step, where, rule=str, node=str, index=int, side=str, at=str)
+    entry(machine, goal, name, index, where)
+    if side not in ("lower", "upper"):
+        raise Rejected(where, "side is lower or upper")
+    at, sign = rational(text, where), Fraction(1 if side == "upper" else -1)
+    beyond = Inequality(((name, index, sign),), sign * at, False)
+    machine.stack.append(Lemma(goal, name, index, side == "upper", at))
+    machine.goal = replace(goal.branch(), bad=[[beyond]])
+
+
+Combination = Sequence[tuple[Constant, Inequality]]
+"""Inequalities with multipliers, integer * 2^exponent >= 0."""
+
+
+def _close(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Refute every disjunct: a combination of its inequalities and the cuts, multipliers >= 0, is never satisfied."""
+    _, multipliers, sloped, cuts = fields(step, where, rule=str, multipliers=list, slopes=dict, cuts=list)
+    listing = read_listing(machine.program, sloped, where)
+    chosen = _read_cuts(goal, cuts, where)
+    if len(multipliers) != len(goal.bad):
+        raise Rejected(where, f"the bad set has {len(goal.bad)} disjuncts, the step refutes {len(multipliers)}")
+    jobs, combinations = [], []
+    for disjunct, texts in zip(goal.bad, multipliers, strict=True):
+        known = [*disjunct, *chosen]
+        combined = list(zip(read_weights(texts, len(known), where), known, strict=True))
+        combinations.append(combined)
+        jobs.append(negated(combined, take_slopes(machine, listing, where)))
+    found = machine.engine(machine.program, goal.bounds, jobs)
+    for number, (combined, bound) in enumerate(zip(combinations, found, strict=True)):
+        machine.refute(combined, bound, f"{where} disjunct {number}")
+    machine.next_goal()
+
+
+Rule = Callable[[Machine, Goal, Any, str], None]
+STEPS: Mapping[str, Rule] = {
+    "interval": _interval,
+    "bound": _bound,
+    "rebound": _rebound,
+    "split": _split,
+    "cases": _cases,
+    "lemma": _lemma,
+    "close": _close,
+}
+
+
+def negated(combined: Combination, slopes: Slopes, terms: Sequence[tuple[str, int, int]] = (), path: Path = ()) -> Job:
+    """terms - sum_k w_k (left_k - bound_k), for inequalities scaled to integers and multipliers w_k."""
+    unit = min([0, *(exponent for (_, exponent), _ in combined)])
+    rows: dict[str, dict[int, int]] = {}
+    constant = 0
+    for name, index, coefficient in terms:
+        rows.setdefault(name, {})[index] = coefficient << -unit
+    for (integer, exponent), inequality in combined:
+        if integer:
+            weight = integer << exponent - unit
+            left, bound = inequality.integral
+            constant += weight * bound
+            for name, index, coefficient in left:
+                row = rows.setdefault(name, {})
+                row[index] = row.get(index, 0) - weight * coefficient
+    return Job(rows, unit, (constant, unit), slopes, path)
+
+
+def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> None:
+    """The table has bounds for name[index]."""
+    if name not in machine.program.values or not 0 <= index < machine.program.values[name].size:
+        raise Rejected(where, f"{name[:80]}[{index}] is not an entry of a value of the program")
+    if name not in goal.bounds:
+        raise Rejected(where, f"{name!r} has no bounds yet; an interval step must come first")
+
+
+def read_weights(texts: Any, count: int, where: str) -> list[Constant]:
+    """`count` multipliers: binary fractions >= 0."""
+    if type(texts) is not list or len(texts) != count:
+        raise Rejected(where, f"expected {count} multipliers")
+    weights = [rational(text, where) for text in items(texts, str, where)]
+    if any(weight < 0 for weight in weights):
+        raise Rejected(where, "a multiplier is negative")
+    if any(weight.denominator & (weight.denominator - 1) for weight in weights):
+        raise Rejected(where, "a multiplier is not a binary fraction")
+    return [(weight.numerator, 1 - weight.denominator.bit_length()) for weight in weights]
+
+
+def _read_cuts(goal: Goal, numbers: list[Any], where: str) -> list[Inequality]:
+    if not all(0 <= number < len(goal.cuts) for number in items(numbers, int, where)):
+        raise Rejected(where, f"a cut is not among the {len(goal.cuts)} of this goal")
+    return [goal.cuts[number] for number in numbers]
+
+
+def read_listing(program: Program, data: dict[str, Any], where: str) -> Listing:
+    """For which neurons the payload gives slopes: {relu: [neurons]}; the others keep the default."""
     listing = []
     for name, indices in data.items():
-        node = network.nodes.get(name)
-        if node is None or node.op not in RULES or RULES[node.op].phases is None:
+        value = program.values.get(name)
+        if value is None or value.kind != "relu":
             raise Rejected(where, f"slopes are given for {name[:80]!r}, which takes none")
-        if type(indices) is not list or not all(0 <= i < node.size for i in items(indices, int, where)):
+        if type(indices) is not list or not all(0 <= i < value.size for i in items(indices, int, where)):
             raise Rejected(where, f"slopes of {name!r}: expected a list of its neurons")
         listing.append((name, indices))
     return listing
 
 
-def _take_slopes(state: State, listing: Listing, where: str) -> dict[str, dict[int, int]]:
+def take_slopes(machine: Machine, listing: Listing, where: str) -> Slopes:
     """The next slopes of the payload, one byte for each neuron of the listing."""
     result = {}
     for name, indices in listing:
-        part = state.payload[state.used : state.used + len(indices)]
-        if len(part) < len(indices):
-            raise Rejected(where, "the payload has too few slopes")
+        part = machine.take(len(indices), where)
         if any(slope > 1 << SLOPE_BITS for slope in part):
             raise Rejected(where, f"a slope of {name!r} is above 1")
-        state.used += len(part)
         result[name] = dict(zip(indices, part, strict=True))
     return result
-
-
-def _order(network: Network, targets: set[str]) -> list[str]:
-    """The targets and all that they are computed from, users before what they use."""
-    needed = set(targets)
-    order = []
-    for name in reversed(list(network.nodes)):
-        if name in needed:
-            order.append(name)
-            node = network.nodes[name]
-            needed.update(node.inputs)
-    return order

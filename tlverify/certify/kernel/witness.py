@@ -6,36 +6,43 @@ import math
 import struct
 from fractions import Fraction
 
-from tlverify.certify.kernel.arithmetic import Vector
-from tlverify.certify.kernel.claim import Claim
+from tlverify.certify.kernel.arithmetic import Interval
+from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.network import Network
-from tlverify.certify.kernel.rules import RULES
+from tlverify.certify.kernel.program import Program, enclose_value
 
 
-def check_witness(network: Network, claim: Claim, payload: bytes) -> int:
-    """The payload holds every input in graph order as little-endian float64. Returns the disjunct reached."""
-    sizes = [network.nodes[name].size for name in network.inputs]
+def check_witness(program: Program, claim: Claim, payload: bytes) -> int:
+    """The payload holds every input in graph order as little-endian float64. Returns the disjunct reached.
+
+    The outputs are intervals without any rounding: single points, unless an op has an irrational coefficient, which is
+    enclosed. An inequality must hold on all of its interval.
+    """
+    sizes = [program.values[name].size for name in program.inputs]
     if len(payload) != 8 * sum(sizes):
         raise Rejected("witness", f"expected {sum(sizes)} float64 values, found {len(payload)} bytes")
     floats = iter(struct.unpack(f"<{sum(sizes)}d", payload))
-    values = dict(network.values)
-    for name, size in zip(network.inputs, sizes, strict=True):
-        values[name] = _inside(name, [next(floats) for _ in range(size)], claim)
-    for name, node in network.nodes.items():
-        if node.op in RULES:
-            values[name] = RULES[node.op].value(node, [values[source] for source in node.inputs], network)
+    found: dict[str, Interval] = {}
+    for name, size in zip(program.inputs, sizes, strict=True):
+        found[name] = _inside(name, [next(floats) for _ in range(size)], claim)
+    for name, value in program.values.items():
+        if value.kind != "input":
+            found[name] = enclose_value(value, found, shortened=False)
 
-    def exact(name: str, index: int) -> Fraction:
-        return values[name].integers[index] * Fraction(2) ** values[name].exponent
+    def least(inequality: Inequality) -> Fraction:
+        total = Fraction(0)
+        for name, index, coefficient in inequality.terms:
+            end = found[name].lower if coefficient > 0 else found[name].upper
+            total += coefficient * end[index] * Fraction(2) ** found[name].exponent
+        return total
 
     for number, disjunct in enumerate(claim.bad):
-        if all(inequality.holds(exact) for inequality in disjunct):
+        if all(least(row) > row.bound or (least(row) == row.bound and not row.strict) for row in disjunct):
             return number
     raise Rejected("witness", "its exact outputs are not in the bad set")
 
 
-def _inside(name: str, numbers: list[float], claim: Claim) -> Vector:
+def _inside(name: str, numbers: list[float], claim: Claim) -> Interval:
     box = claim.region[name]
     if not all(map(math.isfinite, numbers)):
         raise Rejected("witness", f"input {name!r} holds a NaN or an infinity")
@@ -44,4 +51,5 @@ def _inside(name: str, numbers: list[float], claim: Claim) -> Vector:
         if not low <= point <= high:
             raise Rejected("witness", f"{name}[{index}] is outside its range in the region")
     exponent = -max((point.denominator.bit_length() - 1 for point in points), default=0)
-    return Vector([int(point * Fraction(2) ** -exponent) for point in points], exponent)
+    integers = [int(point * Fraction(2) ** -exponent) for point in points]
+    return Interval(integers, integers, exponent)

@@ -98,7 +98,17 @@ def _tighten(problem: Problem, table: Table) -> list[dict[str, Any]]:
         lower, upper = chosen[low > old_low + least], chosen[high < old_high - least]
         if not len(lower) and not len(upper):
             continue
-        steps.append({"rule": "bound", "node": source, "lower": lower.tolist(), "upper": upper.tolist(), "slopes": {}})
+        steps.append(
+            {
+                "rule": "bound",
+                "node": source,
+                "lower": lower.tolist(),
+                "upper": upper.tolist(),
+                "slopes": {},
+                "cuts": [],
+                "multipliers": [],
+            }
+        )
         table.lower[source] = table.lower[source].copy()
         table.upper[source] = table.upper[source].copy()
         table.lower[source][0, chosen] = np.maximum(low, old_low)
@@ -132,7 +142,7 @@ def _close(problem: Problem, progress: Progress, table: Table, steps: list[list[
     for index in progress.rows:
         if margin[index] > 0:
             multipliers = _multipliers(problem, best, index)
-            close = {"rule": "close", "multipliers": multipliers, "slopes": {}}
+            close = {"rule": "close", "multipliers": multipliers, "slopes": {}, "cuts": []}
             yield Proposal(int(index), certificate.proof(problem.claims[index].digest, [*steps[index], close]))
 
 
@@ -154,6 +164,6 @@ def _close_with_slopes(
             multipliers = _multipliers(part, best, position)
             used = [int(chosen[position]) for chosen in best]
             listing, payload = quantized(part.network, table, slopes, position, used)
-            close = {"rule": "close", "multipliers": multipliers, "slopes": listing}
+            close = {"rule": "close", "multipliers": multipliers, "slopes": listing, "cuts": []}
             data = certificate.proof(problem.claims[index].digest, [*steps[index], close], payload)
             yield Proposal(int(index), data)

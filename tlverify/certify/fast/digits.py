@@ -1,0 +1,105 @@
+"""Integers in float64 arrays, exactly: every number here is an integer below 2^53 in magnitude, or is reported.
+
+A long integer is a list of digits, sum of digits[k] * 2^(22 k), of which the low ones are in [0, 2^22) once they have
+been carried. Products of short integers are summed by BLAS in any order, since no partial sum reaches 2^53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, CONSTANT_BITS
+
+Array = Any
+"""A float64 array of NumPy or CuPy that holds integers."""
+
+DIGIT_BITS = 22
+DIGIT = float(1 << DIGIT_BITS)
+EXACT = float(1 << 52)
+
+
+def split(integers: Sequence[int]) -> list[list[int]]:
+    """The digits of integers, low ones first; the last is signed and has at most DIGIT_BITS as well."""
+    digits = []
+    rest = list(integers)
+    while any(not -(1 << DIGIT_BITS) <= v < 1 << DIGIT_BITS for v in rest):
+        digits.append([v & (1 << DIGIT_BITS) - 1 for v in rest])
+        rest = [v >> DIGIT_BITS for v in rest]
+    return [*digits, rest]
+
+
+def carry(digits: list[Array], xp: ModuleType) -> list[Array]:
+    """The same number with the low digits in [0, 2^22)."""
+    result = []
+    high = digits[0]
+    for digit in digits[1:]:
+        over = xp.floor(high * (1 / DIGIT))
+        result.append(high - over * DIGIT)
+        high = digit + over
+    return [*result, high]
+
+
+def length(values: Array, xp: ModuleType) -> Array:
+    """For each value the least n with -2^n <= v < 2^n."""
+    return xp.frexp(xp.maximum(values, -values - 1.0))[1]
+
+
+def power(exponents: Array, xp: ModuleType) -> Array:
+    """2^exponents as float64. Beyond 2^64 and 2^-64 nothing changes: a floor by 64 places leaves 0 or -1."""
+    return xp.ldexp(1.0, xp.minimum(xp.maximum(exponents, -64), 64))
+
+
+def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array, Array, Array, Array]:
+    """kernel.arithmetic.shorten for each row of carried digits (batch, n) with one exponent a row (batch,).
+
+    Returns the row, its exponent, whether it was floored, and which rows could not be done here: those whose top digit
+    is only 0 and -1 while lower ones are not 0.
+    """
+    *low, high = digits
+    places = DIGIT_BITS * len(low)
+    own = length(xp.maximum(high, -high - 1.0).max(1), xp) if high.shape[1] else exponent * 0
+    undone = own == 0 if low else xp.zeros(len(exponent), dtype=bool)
+    drop = own + (places - COEFFICIENT_BITS)
+    if low:
+        if undone.any():
+            zero = ~(undone & high.any(1))
+            for digit in low:
+                zero &= ~digit.any(1)
+            undone &= ~zero
+            drop = xp.where(zero, -COEFFICIENT_BITS, drop)
+        keep = xp.minimum(xp.maximum(places - drop, 0), DIGIT_BITS)  # bits taken from the digit below the top
+        row = xp.floor(high * power(places - drop, xp)[:, None])
+        row += xp.floor(low[-1] * power(keep - DIGIT_BITS, xp)[:, None])
+    else:
+        row = xp.floor(high * power(-drop, xp)[:, None])
+    return row, exponent + drop, drop > 0, undone
+
+
+def accumulate(total: Array, unit: Array, digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array, Array]:
+    """kernel.arithmetic.accumulate for each of (batch,) totals in units 2^unit and values in carried digits."""
+    *low, high = digits
+    top, left = high, xp.full(high.shape, len(low), dtype=exponent.dtype)  # top digits merged while they are 0 or -1
+    for index in range(len(low) - 1, -1, -1):
+        small = (left == index + 1) & ((top == 0) | (top == -1))
+        top = xp.where(small, top * DIGIT + low[index], top)
+        left = xp.where(small, index, left)
+    zero = (top == 0) & (left == 0)
+    reach = length(top, xp) + DIGIT_BITS * left + exponent
+    mine = length(total, xp) + unit
+    new = xp.where(total == 0, reach, xp.maximum(mine, reach)) - CONSTANT_BITS
+    moved = xp.floor(total * power(unit - new, xp))
+    value = _floor_to(low, high, exponent, new, xp)
+    return xp.where(zero, total, moved + value), xp.where(zero, unit, new)
+
+
+def _floor_to(low: list[Array], high: Array, exponent: Array, unit: Array, xp: ModuleType) -> Array:
+    """floor(value / 2^unit), which is below 2^51."""
+    place = exponent + DIGIT_BITS * len(low)  # exponent of the digits gathered so far
+    result = high
+    for digit in reversed(low):
+        take = xp.minimum(xp.maximum(place - unit, 0), DIGIT_BITS)  # how many bits of this digit are above the unit
+        result = result * power(take, xp) + xp.floor(digit * power(take - DIGIT_BITS, xp))
+        place = place - take
+    return xp.floor(result * power(place - unit, xp))

@@ -1,0 +1,255 @@
+"""The rule `tree` with its leaves decoded and refuted as arrays; the same step as kernel.tree.tree.
+
+A tree whose leaves take steps of their own, or split inputs, is left to kernel.tree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import numpy.typing as npt
+
+from tlverify.certify.fast import digits
+from tlverify.certify.fast.digits import EXACT, Array
+from tlverify.certify.fast.engine import Batch, Engine, Prepared, run
+from tlverify.certify.kernel import tree as exact_tree
+from tlverify.certify.kernel.backward import SLOPE_BITS, propagate
+from tlverify.certify.kernel.errors import Rejected
+from tlverify.certify.kernel.proof import Disjunct, Goal, Machine, negated
+from tlverify.certify.kernel.tree import Tree, read_tree
+
+CHUNK = 4096  # leaves decoded at a time
+Ints = npt.NDArray[numpy.int64]
+
+
+def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """Refute every disjunct at every leaf."""
+    engine = machine.engine
+    simple = step.get("steps") == [] and _phases_only(machine, step)
+    if not isinstance(engine, Engine) or not simple:
+        exact_tree.check_tree(machine, goal, step, where)
+        return
+    read = read_tree(machine, goal, step, where)
+    prepared = engine.prepare(machine.program, goal.bounds)
+    if any(name not in prepared.relu_sources for name, _ in read.entries):
+        raise Rejected(where, "only the inputs of a ReLU are split in a tree")
+    nodes = numpy.array([node for node, _ in read.splits], dtype=numpy.int64)
+    numbers = numpy.array([number for _, number in read.splits], dtype=numpy.int64)
+    every = numpy.array(read.leaves, dtype=numpy.int64)
+    for start in range(0, len(every), CHUNK):
+        leaves = every[start : start + CHUNK]
+        path, depth = _paths(leaves, nodes, numbers)
+        _refute(machine, goal, read, prepared, prepared.batch, leaves, path, depth, where)
+    machine.next_goal()
+
+
+def _phases_only(machine: Machine, step: dict[str, Any]) -> bool:
+    """No entry is an input's; malformed entries are left to the reader."""
+    entries = step.get("entries")
+    names = [pair[0] for pair in entries if type(pair) is list and pair] if type(entries) is list else []
+    return all(type(name) is str and name not in machine.program.inputs for name in names)
+
+
+def _paths(leaves: Ints, nodes: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+    """For each leaf its splits from the root, (leaves, depth): 2 * entry + (1 if above), and how many there are."""
+    columns: list[Ints] = []
+    node = leaves.copy()
+    while node.any():
+        inside = node > 0
+        parent = numpy.where(inside, (node - 1) // 2, 0)
+        columns.append(numpy.where(inside, 2 * numbers[parent] + (node % 2 == 0), -1))
+        node = numpy.where(inside, nodes[parent], 0)
+    upwards = numpy.stack(columns, 1) if columns else numpy.zeros((len(leaves), 0), dtype=numpy.int64)
+    depth = (upwards >= 0).sum(1)
+    order = depth[:, None] - 1 - numpy.arange(upwards.shape[1])
+    turned = numpy.take_along_axis(upwards, numpy.maximum(order, 0), 1)
+    return numpy.where(order >= 0, turned, -1), depth
+
+
+def _refute(
+    machine: Machine,
+    goal: Goal,
+    read: Tree,
+    prepared: Prepared,
+    size: int,
+    leaves: Ints,
+    path: Ints,
+    depth: Ints,
+    where: str,
+) -> None:
+    """Read what the leaves bring, propagate, and compare with 0."""
+    slopes = sum(len(indices) for _, indices in read.listing)
+    counts = [2 * (len(disjunct) + depth) * read.weighted + slopes for disjunct in goal.bad]
+    ends = numpy.cumsum(numpy.stack(counts, 1).ravel()).reshape(len(leaves), -1)
+    raw = numpy.frombuffer(machine.take(int(ends[-1, -1]), where), dtype=numpy.uint8)
+    for number, disjunct in enumerate(goal.bad):
+        begins = ends[:, number] - counts[number]
+        words = _words(raw, begins, path, len(disjunct)) if read.weighted else None
+        first = ends[:, number] - slopes
+        given = raw[first[:, None] + numpy.arange(slopes)]
+        if (given > 1 << SLOPE_BITS).any():
+            raise Rejected(where, "a slope is above 1")
+        for start in range(0, len(leaves), size):
+            part = slice(start, start + size)
+            own = None if words is None else words[part]
+            batch = _batch(prepared, read, disjunct, path[part], own, given[part])
+            run(prepared, batch)
+            _compare(machine, goal, read, disjunct, prepared, batch, leaves[part], own, given[part], where)
+
+
+def _words(raw: npt.NDArray[numpy.uint8], begins: Ints, path: Ints, conjuncts: int) -> Ints:
+    """The multipliers of each leaf, (leaves, conjuncts + depth) in 16 bits, 0 where the path is shorter."""
+    places = begins[:, None] + 2 * numpy.arange(conjuncts + path.shape[1])
+    there = numpy.concatenate([numpy.ones((len(path), conjuncts), dtype=bool), path >= 0], 1)
+    safe = numpy.where(there, places, 0)
+    words = raw[safe].astype(numpy.int64) | raw[numpy.minimum(safe + 1, max(len(raw) - 1, 0))].astype(numpy.int64) << 8
+    result: Ints = numpy.where(there, words, 0)
+    return result
+
+
+def _batch(
+    prepared: Prepared, read: Tree, disjunct: Disjunct, path: Ints, words: Ints | None, given: npt.NDArray[numpy.uint8]
+) -> Batch:
+    """The negated combination of each leaf as rows."""
+    xp, program, count = prepared.xp, prepared.program, len(path)
+    conjuncts = len(disjunct)
+    if words is None:
+        mantissa = numpy.concatenate([numpy.ones((count, conjuncts)), numpy.zeros(path.shape)], 1)
+        power = numpy.zeros(mantissa.shape, dtype=numpy.int64)
+    else:
+        mantissa, power = (words & 1023).astype(float), (words >> 10) - 42
+    undone = numpy.zeros(count, dtype=bool)
+    used = mantissa[:, :conjuncts] != 0
+    unit = numpy.where(used, power[:, :conjuncts], 100).min(1)
+    unit = numpy.where(used.any(1), unit, 0)
+    scaled = mantissa[:, :conjuncts] * numpy.ldexp(1.0, numpy.where(used, power[:, :conjuncts] - unit[:, None], 0))
+    rows: dict[str, tuple[Array, Array]] = {}
+    constant = numpy.zeros(count)
+    for k, inequality in enumerate(disjunct):
+        left, bound = inequality.integral
+        terms = [(name, index, -c) for name, index, c in left]
+        largest = max([abs(c) for _, _, c in terms] + [abs(bound), 1])
+        undone |= scaled[:, k] * min(largest, 1 << 60) * conjuncts >= EXACT
+        for name, index, c in terms:
+            if name not in rows:
+                rows[name] = (numpy.zeros((count, program.values[name].size)), unit)
+            rows[name][0][:, index] += scaled[:, k] * float(min(max(c, -(1 << 60)), 1 << 60))
+        constant += scaled[:, k] * float(min(max(bound, -(1 << 60)), 1 << 60))
+    _add_cuts(prepared, read, rows, path, mantissa[:, conjuncts:], power[:, conjuncts:], undone)
+    zero = numpy.zeros(count)
+    total, own = digits.accumulate(zero, zero.astype(numpy.int64), [constant], unit, numpy)
+    batch = Batch(
+        {name: (xp.asarray(row), xp.asarray(exponent)) for name, (row, exponent) in rows.items()},
+        xp.asarray(total),
+        xp.asarray(own),
+        xp.asarray(undone),
+    )
+    batch.cut = _cuts(prepared, read, path)
+    batch.slopes = _slopes(prepared, read, given)
+    return batch
+
+
+def _add_cuts(
+    prepared: Prepared,
+    read: Tree,
+    rows: dict[str, tuple[Array, Array]],
+    path: Ints,
+    mantissa: npt.NDArray[numpy.float64],
+    power: Ints,
+    undone: npt.NDArray[numpy.bool_],
+) -> None:
+    """Rows on split neurons: minus the multiplier of value >= 0, plus that of value <= 0."""
+    if not mantissa.any():
+        return
+    names = numpy.array([name for name, _ in read.entries], dtype=object)
+    indices = numpy.array([index for _, index in read.entries], dtype=numpy.int64)
+    for name in dict.fromkeys(names.tolist()):
+        of_name = numpy.array([other == name for other in names.tolist()])
+        here = (path >= 0) & of_name[numpy.maximum(path, 0) // 2] & (mantissa != 0)
+        if not here.any():
+            continue
+        unit = numpy.where(here, power, 100).min(1)
+        unit = numpy.where(here.any(1), unit, 0)
+        if name in rows:  # the disjunct speaks of this value as well
+            undone |= here.any(1)
+            continue
+        gap = numpy.where(here, power - unit[:, None], 0)
+        undone |= (gap > 40).any(1)
+        values = mantissa * numpy.ldexp(1.0, numpy.minimum(gap, 40)) * numpy.where(path % 2 == 1, -1.0, 1.0)
+        row = numpy.zeros((len(path), prepared.program.values[name].size))
+        leaf, place = numpy.nonzero(here)
+        numpy.add.at(row, (leaf, indices[path[leaf, place] // 2]), values[leaf, place])
+        rows[name] = (row, unit)
+
+
+def _cuts(prepared: Prepared, read: Tree, path: Ints) -> dict[str, tuple[Array, Array, Array]]:
+    """The phases that the leaves fix, each neuron once."""
+    xp = prepared.xp
+    found: dict[str, tuple[Array, Array, Array]] = {}
+    by_name: dict[str, list[int]] = {}
+    for number, (name, _) in enumerate(read.entries):
+        by_name.setdefault(name, []).append(number)
+    leaf, place = numpy.nonzero(path >= 0)
+    turns = path[leaf, place]
+    indices = numpy.array([index for _, index in read.entries], dtype=numpy.int64)
+    for name, numbers in by_name.items():
+        mine = numpy.isin(turns // 2, numbers)
+        if not mine.any():
+            continue
+        width = prepared.program.values[name].size
+        key = leaf[mine] * width + indices[turns[mine] // 2]
+        unique, inverse = numpy.unique(key, return_inverse=True)
+        active = numpy.zeros(len(unique), dtype=bool)
+        numpy.logical_or.at(active, inverse, turns[mine] % 2 == 1)
+        lower = numpy.array([low >= 0 for low in prepared.bounds[name].lower])
+        jobs, neurons = unique // width, unique % width
+        found[name] = (xp.asarray(jobs), xp.asarray(neurons), xp.asarray(active | lower[neurons]))
+    return found
+
+
+def _slopes(prepared: Prepared, read: Tree, given: npt.NDArray[numpy.uint8]) -> dict[str, Array]:
+    result: dict[str, Array] = {}
+    start = 0
+    for name, neurons in read.listing:
+        array = numpy.full((len(given), prepared.program.values[name].size), -1.0)
+        array[:, list(neurons)] = given[:, start : start + len(neurons)]
+        start += len(neurons)
+        result[name] = prepared.xp.asarray(array)
+    return result
+
+
+def _compare(
+    machine: Machine,
+    goal: Goal,
+    read: Tree,
+    disjunct: Disjunct,
+    prepared: Prepared,
+    batch: Batch,
+    leaves: Ints,
+    words: Ints | None,
+    given: npt.NDArray[numpy.uint8],
+    where: str,
+) -> None:
+    """All bounds are above 0. What is not clearly so, and the least, goes through the kernel's own comparison."""
+    total = numpy.asarray(batch.total.tolist())
+    unit = numpy.asarray(batch.unit.tolist())
+    undone = numpy.asarray(batch.undone.tolist(), dtype=bool)
+    value = numpy.where(undone, -1.0, numpy.ldexp(total, numpy.clip(unit, -900, 900)))
+    doubtful = set(numpy.flatnonzero(undone | (total <= 0)).tolist())
+    doubtful |= set(
+        numpy.flatnonzero(~undone & (value <= numpy.where(undone, numpy.inf, value).min() * (1 + 1e-9))).tolist()
+    )
+    for row in sorted(doubtful):
+        leaf = int(leaves[row])
+        here = f"{where} leaf {leaf}"
+        splits = exact_tree.path_to(machine, goal, read, leaf)
+        combined, path = exact_tree.combination(machine, read, disjunct, splits, None if words is None else words[row])
+        if undone[row]:
+            taken = iter(given[row].tolist())
+            slopes = {name: {i: next(taken) for i in indices} for name, indices in read.listing}
+            job = negated(combined, slopes, path=path)
+            found = propagate(machine.program, goal.bounds.along(path), job)
+        else:
+            found = (int(total[row]), int(unit[row]))
+        machine.refute(combined, found, here)
