@@ -75,7 +75,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         for leaf in chunk:
             path = path_to(machine, goal, read, leaf)
             here = f"{where} leaf {leaf}"
-            for combined, job in _leaf_jobs(machine, goal, read, path, here):
+            for combined, job in leaf_jobs(machine, goal, read, path, here):
                 combinations.append((combined, here))
                 if read.steps:
                     own = goal.branch()
@@ -145,7 +145,7 @@ def path_to(machine: Machine, goal: Goal, read: Tree, leaf: int) -> list[Split]:
     return path
 
 
-def _leaf_jobs(
+def leaf_jobs(
     machine: Machine, goal: Goal, read: Tree, path: Sequence[Split], where: str
 ) -> Iterator[tuple[Combination, Job]]:
     """For each disjunct the combination that refutes it at this leaf."""

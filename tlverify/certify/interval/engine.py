@@ -1,0 +1,331 @@
+"""Forward and backward bounds in float64 that hold in spite of rounding, whatever the order of summation.
+
+u bounds the relative error of one operation in any rounding mode, ETA what underflow can take from it, gradual or
+flushed to zero; gamma_n = n u / (1 - n u) (Higham, Accuracy and Stability, 2002, section 3.1). Coefficients are used as
+computed; the error of a product with a matrix is charged to the constant:
+
+    |fl(row W) x - row W x| <= gamma_(m+1) |row| |W| |x|,
+
+with |x| from the bounds at the root of the proof, so that |W| |x| is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy
+import numpy.typing as npt
+
+from tlverify.certify.kernel.arithmetic import Constant, Interval
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job
+from tlverify.certify.kernel.errors import Rejected
+from tlverify.certify.kernel.program import Dense, Map, Program, Value
+
+Floats = npt.NDArray[numpy.float64]
+Ints = npt.NDArray[numpy.intp]
+
+U = 2.0**-52
+ETA = 2.0**-1020
+SLACK = 1 + 2.0**-20  # covers the rounding of the error bounds themselves
+LARGEST = 2.0**500  # magnitudes stay below this, so that nothing overflows
+MAX_DENSE = 1 << 24
+CHUNK = 256  # rows propagated together
+
+
+def gamma(n: int) -> float:
+    """Relative error of a sum of n products in any order, with a margin for what is computed from it."""
+    if n * U >= 2.0**-10:
+        raise Rejected("interval", f"a sum of {n} terms is too long for float64")
+    return n * U / (1 - n * U) * SLACK
+
+
+def as_floats(integers: Sequence[int], exponent: int, what: str) -> Floats:
+    """integers * 2^exponent, if float64 holds each exactly."""
+    try:
+        array = numpy.array([float(v) for v in integers])
+    except OverflowError:
+        raise Rejected("interval", f"{what} is too large for float64") from None
+    exact = all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
+    used = array[array != 0]
+    if not exact or (len(used) and not _in_range(used, exponent)):
+        raise Rejected("interval", f"{what} has more digits or range than float64")
+    scaled: Floats = numpy.ldexp(array, exponent)
+    return scaled
+
+
+def _in_range(values: Floats, exponent: int) -> bool:
+    top, bottom = numpy.frexp(numpy.abs(values).max())[1], numpy.frexp(numpy.abs(values).min())[1]
+    return bool(top + exponent < 500 and bottom + exponent - 53 > -1000)
+
+
+class Matrix:
+    """A map in float64, exactly: one dense matrix (out, in) for each of `blocks` parts."""
+
+    def __init__(self, matrix: Map) -> None:
+        if isinstance(matrix, Dense):
+            self.blocks = matrix.blocks
+            flat = [v for row in matrix.rows for v in row]
+            shape = (matrix.out_features, matrix.in_features)
+        else:
+            if matrix.size * matrix.columns > MAX_DENSE:
+                raise Rejected("interval", f"a sparse map of {matrix.size} x {matrix.columns} is too large")
+            self.blocks = 1
+            shape = (matrix.size, matrix.columns)
+            flat = [0] * (shape[0] * shape[1])
+            for row, pairs in enumerate(matrix.entries):
+                for index, c in pairs:
+                    flat[row * matrix.columns + index] += c
+        self.weight = as_floats(flat, matrix.exponent, "a weight").reshape(shape)
+        self.magnitude = numpy.abs(self.weight)
+        self.unit = numpy.ldexp(1.0, matrix.exponent) if matrix.inexact else 0.0
+
+    def forward(self, x: Floats, weight: Floats) -> Floats:
+        """x M^T for x (batch, in)."""
+        return (x.reshape(len(x) * self.blocks, -1) @ weight.T).reshape(len(x), -1)
+
+    def backward(self, row: Floats) -> Floats:
+        """row M for rows (batch, out)."""
+        if self.blocks == 1:
+            return row @ self.weight
+        return (row.reshape(len(row) * self.blocks, -1) @ self.weight).reshape(len(row), -1)
+
+
+class Network:
+    """A program in float64."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.matrices = {
+            (value.name, k): Matrix(matrix)
+            for value in program.values.values()
+            for k, (_, matrix) in enumerate(value.terms)
+        }
+        self.biases = {
+            value.name: as_floats(value.bias.integers, value.bias.exponent, "a bias")
+            for value in program.values.values()
+            if value.bias is not None
+        }
+
+    def terms(self, value: Value) -> list[tuple[str, Matrix]]:
+        return [(source, self.matrices[value.name, k]) for k, (source, _) in enumerate(value.terms)]
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Relaxation of the ReLUs of one value in each region, (regions, n): default lower slope, chord's slope rounded up,
+    lower ends of the unstable (else 0); and the largest end of an unstable one, (regions,)."""
+
+    below: Floats
+    chord: Floats
+    down: Floats
+    reach: Floats
+
+
+class Boxes:
+    """Bounds of every value in each of several regions: lower and upper ends (regions, n)."""
+
+    def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats]) -> None:
+        self.lower = lower
+        self.upper = upper
+        self._relaxed: dict[str, tuple[Floats, Floats, Relaxed]] = {}
+
+    def relaxed(self, name: str) -> Relaxed:
+        """By the present bounds; worked out once for each pair of arrays."""
+        low, high = self.lower[name], self.upper[name]
+        known = self._relaxed.get(name)
+        if known is None or known[0] is not low or known[1] is not high:
+            either = (low < 0) & (high > 0)
+            width = numpy.where(either, high - low, 1.0)
+            raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
+            chord = numpy.where(either, raised, (low >= 0).astype(float))
+            below = numpy.where(either, (high > -low).astype(float), chord)
+            reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
+            known = self._relaxed[name] = (low, high, Relaxed(below, chord, numpy.where(either, low, 0.0), reach))
+        return known[2]
+
+    @classmethod
+    def of(cls, bounds: Mapping[str, Interval]) -> Boxes:
+        """One region, from the exact table."""
+        ends = {n: (as_floats(b.lower, b.exponent, n), as_floats(b.upper, b.exponent, n)) for n, b in bounds.items()}
+        return cls({n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()})
+
+
+def reach_of(network: Network, root: Boxes) -> dict[str, tuple[Floats, float]]:
+    """For each affine value, from the bounds at the root: per entry |W| |x| + |b| with what is inexact, and sum |x|."""
+    result: dict[str, tuple[Floats, float]] = {}
+    for value in network.program.values.values():
+        if value.kind != "affine" or any(source not in root.lower for source, _ in value.terms):
+            continue
+        total = numpy.abs(network.biases.get(value.name, numpy.zeros(value.size)))
+        inexact, far = 0.0, 0.0
+        for source, matrix in network.terms(value):
+            x = numpy.maximum(numpy.abs(root.lower[source]), numpy.abs(root.upper[source]))
+            total = total + matrix.forward(x, matrix.magnitude)[0] * SLACK
+            far += float(x.sum())
+            inexact += matrix.unit * float(x.sum()) * SLACK
+        error = gamma(sum(m.columns for _, m in value.terms) + value.size + 8) * total + inexact
+        if not numpy.isfinite(error).all() or (error > LARGEST).any():
+            raise Rejected("interval", f"the bounds of {value.name!r} are too large for float64")
+        result[value.name] = (error * SLACK, far)
+    return result
+
+
+def interval_step(network: Network, boxes: Boxes, name: str) -> None:
+    """Forward bounds of one value in every region, intersected with what is known."""
+    value = network.program.values[name]
+    if value.kind == "relu":
+        low, high = numpy.maximum(boxes.lower[value.source], 0), numpy.maximum(boxes.upper[value.source], 0)
+    else:
+        bias = network.biases.get(name, numpy.zeros(value.size))
+        center, around = bias[None, :], 0.0 * bias[None, :]
+        for (source, matrix), (_, given) in zip(network.terms(value), value.terms, strict=True):
+            middle = (boxes.lower[source] + boxes.upper[source]) / 2
+            width = numpy.maximum(boxes.upper[source] - middle, middle - boxes.lower[source]) * (1 + 8 * U) + ETA
+            n = given.columns + 4
+            far = matrix.forward(numpy.abs(middle), matrix.magnitude)
+            center = center + matrix.forward(middle, matrix.weight)
+            around = around + matrix.forward(width, matrix.magnitude) * (1 + gamma(n)) + far * gamma(n)
+            if matrix.unit:
+                around = around + matrix.unit * (numpy.abs(middle) + width).sum(1, keepdims=True) * SLACK
+            around = around + 4 * U * numpy.abs(center) + n * ETA
+        around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
+        low, high = center - around, center + around
+    if name in boxes.lower:
+        low, high = numpy.maximum(low, boxes.lower[name]), numpy.minimum(high, boxes.upper[name])
+    boxes.lower[name], boxes.upper[name] = low, high
+
+
+def backward(
+    network: Network,
+    reaches: Mapping[str, tuple[Floats, float]],
+    boxes: Boxes,
+    at: Ints,
+    start: Mapping[str, Floats],
+    constant: Floats,
+    slopes: Mapping[str, Floats],
+) -> Floats:
+    """A lower bound of start . values + constant for each row, in region `at[row]` of `boxes`.
+
+    `start[name]` is (rows, n), exact; `slopes[name]` is (rows, n), or NaN for the default.
+    """
+    pending = dict(start)
+    total, error = constant.copy(), numpy.abs(constant) * U
+    for name in network.program.order(tuple(sorted(start))):
+        row = pending.pop(name, None)
+        if row is None:
+            continue
+        value = network.program.values[name]
+        n = value.size
+        if value.kind == "input":
+            low, high = boxes.lower[name][at], boxes.upper[name][at]
+            ends = numpy.where(row > 0, low, high)
+            gained = (row * ends).sum(1)
+            lost = gamma(n + 2) * (numpy.abs(row) * numpy.maximum(numpy.abs(low), numpy.abs(high))).sum(1)
+        elif value.kind == "relu":
+            part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
+            lost = lost + _join(pending, value.source, part, boxes, at)
+        else:
+            magnitude = numpy.abs(row)
+            vector, far = reaches[name]
+            gained = row @ network.biases[name] if name in network.biases else numpy.zeros(len(row))
+            lost = magnitude @ vector + ETA * (n + 1) * (1 + far)
+            for source, matrix in network.terms(value):
+                lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
+        total = total + gained
+        error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
+    if not numpy.isfinite(total).all() or not numpy.isfinite(error).all():
+        raise Rejected("interval", "a bound is too large for float64")
+    return numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+
+
+def _join(pending: dict[str, Floats], name: str, part: Floats, boxes: Boxes, at: Ints) -> Floats | float:
+    """Add to what is pending for a value; gives what rounding the sum may take: u |sum| |v|."""
+    if name not in pending:
+        pending[name] = part
+        return 0.0
+    pending[name] = pending[name] + part
+    far = numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name]))[at]
+    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(1) + ETA * (1 + far.sum(1))
+    return lost
+
+
+def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | None) -> tuple[Floats, Floats, Floats]:
+    """fl(a slope) is in [0, a] for a slope in [0, 1]. For a < 0 the chord's slope is raised beyond its rounding."""
+    relaxed = boxes.relaxed(source)
+    below = relaxed.below[at]
+    if slopes is not None:
+        below = numpy.where((relaxed.down[at] < 0) & ~numpy.isnan(slopes), slopes, below)
+    result = row * numpy.where(row > 0, below, relaxed.chord[at])
+    gained = -numpy.einsum("ij,ij->i", numpy.minimum(result, 0.0), relaxed.down[at])
+    lost = gamma(row.shape[1] + 4) * numpy.abs(gained) + ETA * row.shape[1] * (1 + 2 * relaxed.reach[at])
+    return result, gained, lost
+
+
+class Engine:
+    """`engine(program, bounds, jobs)`; the last program and table are kept in float64."""
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+        self._seen: list[Interval] = []
+        self._root: tuple[Boxes, dict[str, tuple[Floats, float]]] | None = None
+
+    def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, dict[str, tuple[Floats, float]]]:
+        """The program, the table as one region, and what `reach_of` says of it."""
+        if self._network is None or self._network.program is not program:
+            self._network, self._root = Network(program), None
+        seen = list(bounds.values())
+        same = len(seen) == len(self._seen) and all(a is b for a, b in zip(seen, self._seen, strict=True))
+        if self._root is None or not same:
+            root = Boxes.of(bounds)
+            self._seen, self._root = seen, (root, reach_of(self._network, root))
+        return self._network, *self._root
+
+    def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
+        network, root, reaches = self.prepare(program, bounds)
+        result: list[Constant] = []
+        for start in range(0, len(jobs), CHUNK):
+            part = jobs[start : start + CHUNK]
+            boxes, at = root, numpy.zeros(len(part), dtype=numpy.intp)
+            if any(job.path for job in part):
+                tables = [Boxes.of(bounds.along(job.path)) for job in part]
+                boxes, at = stacked(tables), numpy.arange(len(part))
+            rows, constant, slopes = arrays(program, part)
+            for name in program.order(tuple(sorted(rows))):
+                if name not in bounds:
+                    raise Rejected("bounds", f"{name!r} has none yet; an interval step must come first")
+            found = backward(network, reaches, boxes, at, rows, constant, slopes)
+            result += [as_constant(value) for value in found.tolist()]
+        return result
+
+
+def stacked(tables: Sequence[Boxes]) -> Boxes:
+    """The regions of several tables in one."""
+    names = tables[0].lower
+    return Boxes(
+        {n: numpy.concatenate([t.lower[n] for t in tables]) for n in names},
+        {n: numpy.concatenate([t.upper[n] for t in tables]) for n in names},
+    )
+
+
+def as_constant(value: float) -> Constant:
+    """A float as integer and exponent, exactly."""
+    numerator, denominator = value.as_integer_ratio()
+    return numerator, 1 - denominator.bit_length()
+
+
+def arrays(program: Program, jobs: Sequence[Job]) -> tuple[dict[str, Floats], Floats, dict[str, Floats]]:
+    """Coefficients, constants and slopes of jobs."""
+    rows: dict[str, Floats] = {}
+    slopes: dict[str, Floats] = {}
+    for j, job in enumerate(jobs):
+        for name, row in job.rows.items():
+            if name not in rows:
+                rows[name] = numpy.zeros((len(jobs), program.values[name].size))
+            rows[name][j, list(row)] = as_floats(list(row.values()), job.exponent, "a coefficient")
+        for name, given in job.slopes.items():
+            if name not in slopes:
+                slopes[name] = numpy.full((len(jobs), program.values[name].size), numpy.nan)
+            slopes[name][j, list(given)] = numpy.array(list(given.values())) / 2.0**SLOPE_BITS
+    constants = [float(as_floats([job.constant[0]], job.constant[1], "a constant")[0]) for job in jobs]
+    return rows, numpy.array(constants), slopes
