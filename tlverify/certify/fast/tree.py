@@ -119,6 +119,7 @@ def _batch(
         power = numpy.zeros(mantissa.shape, dtype=numpy.int64)
     else:
         mantissa, power = (words & 1023).astype(float), (words >> 10) - 42
+    power[:, :conjuncts] += numpy.array([inequality.integral[2] for inequality in disjunct], dtype=numpy.int64)
     undone = numpy.zeros(count, dtype=bool)
     used = mantissa[:, :conjuncts] != 0
     unit = numpy.where(used, power[:, :conjuncts], 100).min(1)
@@ -127,7 +128,7 @@ def _batch(
     rows: dict[str, tuple[Array, Array]] = {}
     constant = numpy.zeros(count)
     for k, inequality in enumerate(disjunct):
-        left, bound = inequality.integral
+        left, bound, _ = inequality.integral
         terms = [(name, index, -c) for name, index, c in left]
         largest = max([abs(c) for _, _, c in terms] + [abs(bound), 1])
         undone |= scaled[:, k] * min(largest, 1 << 60) * conjuncts >= EXACT

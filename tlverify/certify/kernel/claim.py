@@ -43,10 +43,12 @@ class Inequality:
     strict: bool
 
     @cached_property
-    def integral(self) -> tuple[Sequence[tuple[str, int, int]], int]:
-        """Terms and bound times the least positive integer that makes them all integers."""
+    def integral(self) -> tuple[Sequence[tuple[str, int, int]], int, int]:
+        """Terms and bound as integers times 2^exponent, and the exponent: multiplied by the least odd number that
+        makes them all binary fractions."""
         scale = math.lcm(self.bound.denominator, *(c.denominator for _, _, c in self.terms))
-        return [(name, index, int(c * scale)) for name, index, c in self.terms], int(self.bound * scale)
+        exponent = 1 - (scale & -scale).bit_length()
+        return [(name, index, int(c * scale)) for name, index, c in self.terms], int(self.bound * scale), exponent
 
     def __str__(self) -> str:
         parts = []

@@ -263,15 +263,15 @@ STEPS: Mapping[str, Rule] = {
 
 def negated(combined: Combination, slopes: Slopes, terms: Sequence[tuple[str, int, int]] = (), path: Path = ()) -> Job:
     """terms - sum_k w_k (left_k - bound_k), for inequalities scaled to integers and multipliers w_k."""
-    unit = min([0, *(exponent for (_, exponent), _ in combined)])
+    unit = min([0, *(exponent + row.integral[2] for (_, exponent), row in combined)])
     rows: dict[str, dict[int, int]] = {}
     constant = 0
     for name, index, coefficient in terms:
         rows.setdefault(name, {})[index] = coefficient << -unit
     for (integer, exponent), inequality in combined:
         if integer:
-            weight = integer << exponent - unit
-            left, bound = inequality.integral
+            left, bound, own = inequality.integral
+            weight = integer << exponent + own - unit
             constant += weight * bound
             for name, index, coefficient in left:
                 row = rows.setdefault(name, {})

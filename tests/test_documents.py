@@ -1,0 +1,37 @@
+"""The Python in the documents runs as it is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "printed"),
+    [("README.md", 0, "verified"), ("docs/by-hand.md", 0, "verified 1/4")],
+)
+def test_example_runs(
+    name: str, block: int, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = BLOCK.findall((ROOT / name).read_text())[block]
+    exec(compile(source, f"{name} block {block}", "exec"), {"__name__": "example"})
+    assert printed in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_in_documents_parses(document: Path) -> None:
+    for number, source in enumerate(BLOCK.findall(document.read_text())):
+        compile(source, f"{document.name} block {number}", "exec")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
