@@ -29,7 +29,7 @@ class Batch:
     """Jobs being propagated together: coefficients by value (batch, n) with an exponent for each job, and constants.
 
     `cut[name]` lists phases that jobs fix: (jobs, neurons, whether active). `boxes[name]` replaces the ends of an
-    input, in digits, (batch, n). `slopes[name]` is (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to
+    input, in digits, (batch, n), and `negatives[name]` is then the sum of its min(0, lower). `slopes[name]` is (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to
     `exact`.
     """
 
@@ -39,6 +39,7 @@ class Batch:
     undone: Array
     cut: Mapping[str, tuple[Array, Array, Array]] = field(default_factory=dict)
     boxes: Mapping[str, tuple[list[Array], list[Array]]] = field(default_factory=dict)
+    negatives: Mapping[str, Array] = field(default_factory=dict)
     slopes: Mapping[str, Array] = field(default_factory=dict)
     short: set[str] = field(default_factory=set)
 
@@ -201,10 +202,10 @@ def run(prepared: Prepared, batch: Batch) -> None:
                     weight = xp.abs(row).sum(1)
                     batch.undone |= weight * linear.most >= EXACT
                 if matrix.inexact:
-                    far = min(reach(prepared.bounds[source]), 1 << 52)
-                    batch.undone |= weight * far >= EXACT
+                    far = digits.split([reach(prepared.bounds[source])])
+                    batch.undone |= weight * DIGIT >= EXACT
                     unit = exponent + matrix.exponent + prepared.bounds[source].exponent
-                    _gain(batch, [-weight * float(far)], unit, xp)
+                    _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
                 product = digits.carry(linear.apply(row, xp), xp)
                 part, own = _shorten(prepared, batch, source, product, exponent + linear.exponent)
                 _join(batch, source, part, own, xp, short=True)
@@ -220,7 +221,9 @@ def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], expo
     short, exponent, floored, undone = digits.shorten(row, exponent, xp)
     batch.undone |= undone
     charge = prepared.negative(name)
-    if charge or name in batch.cut:
+    if name in batch.negatives:
+        _gain(batch, [xp.where(floored, batch.negatives[name], 0.0)], exponent + prepared.bounds[name].exponent, xp)
+    elif charge or name in batch.cut:
         if charge != charge:
             batch.undone |= floored
             charge = 0.0
@@ -352,6 +355,11 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
                 known[j, index] = known.get((j, index), False) or not upper or prepared.bounds[name].lower[index] >= 0
             else:
                 undone[j] = True
+    negatives = {}
+    for name, (low, _) in boxes.items():
+        totals = [sum(v for v in row if v < 0) for row in low]
+        undone |= numpy.array([-total >= EXACT for total in totals])
+        negatives[name] = xp.asarray([float(max(total, -(1 << 52))) for total in totals])
     exponents = xp.asarray([job.exponent for job in jobs], dtype=numpy.int64)
     return Batch(
         {name: (xp.asarray(row), exponents) for name, row in rows.items()},
@@ -360,6 +368,7 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
         xp.asarray(undone),
         {name: _cut(known, xp) for name, known in phases.items()},
         {name: (_digits_of(low, xp), _digits_of(high, xp)) for name, (low, high) in boxes.items()},
+        negatives,
         {name: xp.asarray(given) for name, given in slopes.items()},
     )
 

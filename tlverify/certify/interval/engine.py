@@ -60,7 +60,8 @@ def _in_range(values: Floats, exponent: int) -> bool:
 
 
 class Matrix:
-    """A map in float64, exactly: one dense matrix (out, in) for each of `blocks` parts."""
+    """A map in float64: one dense matrix (out, in) for each of `blocks` parts. A coefficient is exact, or `unit` off at
+    most if the map is inexact."""
 
     def __init__(self, matrix: Map) -> None:
         if isinstance(matrix, Dense):
@@ -76,9 +77,11 @@ class Matrix:
             for row, pairs in enumerate(matrix.entries):
                 for index, c in pairs:
                     flat[row * matrix.columns + index] += c
-        self.weight = as_floats(flat, matrix.exponent, "a weight").reshape(shape)
+        rounded = flat if not matrix.inexact else [int(float(v)) for v in flat]
+        self.weight = as_floats(rounded, matrix.exponent, "a weight").reshape(shape)
         self.magnitude = numpy.abs(self.weight)
-        self.unit = numpy.ldexp(1.0, matrix.exponent) if matrix.inexact else 0.0
+        off = max(abs(v - w) for v, w in zip(flat, rounded, strict=True)) + 1
+        self.unit = float(numpy.ldexp(float(off) * SLACK, matrix.exponent)) if matrix.inexact else 0.0
 
     def forward(self, x: Floats, weight: Floats) -> Floats:
         """x M^T for x (batch, in)."""
@@ -327,5 +330,10 @@ def arrays(program: Program, jobs: Sequence[Job]) -> tuple[dict[str, Floats], Fl
             if name not in slopes:
                 slopes[name] = numpy.full((len(jobs), program.values[name].size), numpy.nan)
             slopes[name][j, list(given)] = numpy.array(list(given.values())) / 2.0**SLOPE_BITS
-    constants = [float(as_floats([job.constant[0]], job.constant[1], "a constant")[0]) for job in jobs]
-    return rows, numpy.array(constants), slopes
+    return rows, numpy.array([below(*job.constant) for job in jobs]), slopes
+
+
+def below(integer: int, exponent: int) -> float:
+    """A float64 that is at most integer * 2^exponent."""
+    drop = max(0, integer.bit_length() - 52)
+    return float(as_floats([integer >> drop], exponent + drop, "a constant")[0])

@@ -1,0 +1,272 @@
+"""The arithmetics on the same proofs: fast is exact bit for bit, interval is never above the truth."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tlverify.certify import Claim, Inequality, box, certificate, kernel
+from tlverify.certify.fast import fast
+from tlverify.certify.fast.engine import Engine, gather, run
+from tlverify.certify.interval import interval
+from tlverify.certify.kernel.arithmetic import enclose
+from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
+from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+
+FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "residual", "convolution")
+
+
+def network(family: str, rng: np.random.Generator) -> Graph:
+    """A small random network; the families are those that broke other checkers."""
+    if family == "convolution":
+        return _convolution(rng)
+    dtype = "float64" if family == "double" else "float32"
+    sizes = (3, 8, 8, 4)
+    builder = GraphBuilder()
+    value = builder.input("x", Type((sizes[0],), dtype))
+    for layer, (m, n) in enumerate(pairwise(sizes)):
+        weight = rng.standard_normal((n, m))
+        if family == "ill-scaled":
+            weight *= 10.0 ** rng.integers(-8, 9, (n, m))
+        elif family == "denormal":
+            weight *= np.where(rng.random((n, m)) < 0.5, 1e-42, 1.0)
+        elif family == "cancelling":
+            weight[1::2] = -weight[::2]
+        elif family == "integers":
+            weight = rng.integers(-1, 2, (n, m)).astype(float)
+        bias = rng.standard_normal(n) * (0.0 if family == "integers" else 0.3)
+        before = value
+        value = builder.node(
+            "linear", value, builder.parameter(weight.astype(dtype)), builder.parameter(bias.astype(dtype))
+        )
+        if layer < len(sizes) - 2:
+            value = builder.node("relu", value)
+            if family == "residual" and m == n:
+                value = builder.node("add", value, before)
+    return builder.build(value)
+
+
+def _convolution(rng: np.random.Generator) -> Graph:
+    builder = GraphBuilder()
+    value = builder.input("x", Type((1, 4, 4), "float32"))
+    weight = builder.parameter(rng.standard_normal((2, 1, 3, 3)).astype("float32"))
+    bias = builder.parameter(rng.standard_normal(2).astype("float32"))
+    options = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    value = builder.node("relu", builder.node("conv2d", value, weight, bias, **options))
+    value = builder.node("avg_pool2d", value, kernel=(3, 3), stride=(1, 1), padding=(0,) * 4, count_include_pad=0)
+    value = builder.node("max_pool2d", value, kernel=(2, 2), stride=(2, 2), padding=(0,) * 4, dilation=(1, 1))
+    value = builder.node("reshape", value, shape=(2,))
+    last = builder.parameter(rng.standard_normal((4, 2)).astype("float32"))
+    return builder.build(builder.node("linear", value, last, builder.parameter(np.zeros(4, "float32"))))
+
+
+def root(program: Program, rng: np.random.Generator) -> Bounds:
+    """The table after interval steps over a random box."""
+    bounds = Bounds({})
+    for name in program.inputs:
+        center = rng.random(program.values[name].size).astype("float32")
+        width = np.float32(0.2)
+        ends = ([Fraction(float(v)) for v in side] for side in (center - width, center + width))
+        bounds[name] = enclose(*ends)
+    for value in program.values.values():
+        if value.kind != "input":
+            bounds[value.name] = enclose_value(value, bounds)
+    return bounds
+
+
+def jobs(program: Program, bounds: Bounds, rng: np.random.Generator, count: int) -> list[Job]:
+    """Random objectives with slopes, multipliers on phase cuts, and halved inputs."""
+    out, source = program.outputs[0], program.inputs[0]
+    relus = [value for value in program.values.values() if value.kind == "relu"]
+    unstable = [(v.source, n.index) for v in relus for n in bounds.phases(v.source).unstable]
+    result = []
+    for _ in range(count):
+        row = {int(i): int(rng.integers(-(2**20), 2**20)) for i in rng.permutation(program.values[out].size)[:2]}
+        rows = {out: row}
+        path = []
+        for k in rng.permutation(len(unstable))[:3]:
+            name, index = unstable[k]
+            above = bool(rng.integers(2))
+            path.append((name, index, not above, 0))
+            multiplier = int(rng.integers(0, 2**18)) * int(rng.integers(2))
+            rows.setdefault(name, {})[index] = -multiplier if above else multiplier
+        index = int(rng.integers(program.values[source].size))
+        middle = (bounds[source].lower[index] + bounds[source].upper[index]) // 2
+        path.append((source, index, bool(rng.integers(2)), middle))
+        slopes = {v.name: {n.index: int(rng.integers(129)) for n in bounds.phases(v.source).unstable} for v in relus}
+        result.append(Job(rows, int(rng.integers(-30, 5)), (int(rng.integers(-9, 9)), 0), slopes, path))
+    return result
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_fast_is_exact_bit_for_bit(family: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program = kernel.read_program(*to_bytes(network(family, rng)))
+    bounds = root(program, rng)
+    todo = jobs(program, bounds, rng, 6)
+    assert Engine()(program, bounds, todo) == propagate_all(program, bounds, todo)
+
+
+def test_fast_does_the_usual_networks_itself() -> None:
+    for family in ("plain", "cancelling", "double", "residual", "convolution"):
+        rng = np.random.default_rng(0)
+        program = kernel.read_program(*to_bytes(network(family, rng)))
+        prepared = Engine().prepare(program, root(program, rng))
+        batch = gather(prepared, jobs(program, prepared.bounds, rng, 32))
+        run(prepared, batch)
+        assert batch.undone.mean() < 0.2, family
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_interval_is_below_what_is_attained(family: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = network(family, rng)
+    program = kernel.read_program(*to_bytes(graph))
+    bounds = root(program, rng)
+    out, source = program.outputs[0], program.inputs[0]
+    size = program.values[out].size
+    todo = [Job({out: {i: sign}}, 0, (0, 0), {}) for i in range(size) for sign in (1, -1)]
+    try:
+        found = interval().engine(program, bounds, todo)
+    except kernel.Rejected:
+        assume(False)  # more range than float64 has: refused
+    box_ = bounds[source]
+    for _ in range(6):
+        corner = [(low if rng.integers(2) else high) for low, high in zip(box_.lower, box_.upper, strict=True)]
+        point = {source: type(box_)(corner, corner, box_.exponent)}
+        for value in program.values.values():
+            if value.kind != "input":
+                point[value.name] = enclose_value(value, point, shortened=False)
+        unit = Fraction(2) ** point[out].exponent
+        for job, (integer, exponent) in zip(todo, found, strict=True):
+            ((index, sign),) = job.rows[out].items()
+            end = point[out].upper[index] if sign > 0 else point[out].lower[index]
+            assert integer * Fraction(2) ** exponent <= sign * end * unit
+
+
+def tree(
+    graph: Graph, rng: np.random.Generator, strict: bool = False, conjuncts: int = 1
+) -> tuple[Program, Claim, bytes]:
+    """A random proof with a tree of phase splits, random multipliers and slopes, of a claim that is far from false."""
+    program = kernel.read_program(*to_bytes(graph))
+    bounds = root(program, rng)
+    source, out = program.inputs[0], program.outputs[0]
+    scale = Fraction(2) ** bounds[source].exponent
+    ends = tuple([end * scale for end in side] for side in (bounds[source].lower, bounds[source].upper))
+    far = Fraction(10) ** 40
+    bad = [
+        [
+            Inequality(((out, k, Fraction(1, 3)), (out, (k + d) % 4, Fraction(-1))), far, strict)
+            for k in range(conjuncts)
+        ]
+        for d in (1, 2)
+    ]
+    claim = box(graph, {source: ends}, bad)
+    relus = [value for value in program.values.values() if value.kind == "relu"]
+    unstable = [[v.source, n.index] for v in relus for n in bounds.phases(v.source).unstable] or [[relus[0].source, 0]]
+    shape = [0]  # nodes of a random tree in level order
+    flags: list[int] = []
+    depth = [0]
+    while len(flags) < len(depth):
+        split = int(depth[len(flags)] < 5 and rng.random() < 0.6)
+        flags.append(split)
+        if split:
+            depth += [depth[len(flags) - 1] + 1] * 2
+    del shape
+    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in sorted(relus, key=lambda v: v.name)}
+    payload = [np.packbits(flags, bitorder="little").tobytes()]
+    payload.append(rng.integers(0, len(unstable), sum(flags)).astype("u1").tobytes())
+    for node, split in enumerate(flags):
+        if not split:
+            for disjunct in bad:
+                words = rng.integers(0, 1 << 16, len(disjunct) + depth[node]).astype("<u2")
+                words[: len(disjunct)] = 42 << 10 | 1
+                payload += [
+                    words.tobytes(),
+                    rng.integers(0, 129, sum(map(len, listing.values()))).astype("u1").tobytes(),
+                ]
+    step = {"rule": "tree", "nodes": len(flags), "entries": unstable, "steps": [], "slopes": listing, "weighted": 1}
+    steps = [{"rule": "interval", "nodes": [n for n in program.values if n != source]}, step]
+    return program, claim, certificate.proof(claim.digest, steps, b"".join(payload))
+
+
+@pytest.mark.parametrize("family", ["plain", "cancelling", "residual", "convolution"])
+@given(seed=st.integers(0, 2**32 - 1), strict=st.booleans(), conjuncts=st.integers(1, 2))
+@settings(max_examples=10, deadline=None)
+def test_trees_have_one_margin_in_exact_and_fast(family: str, seed: int, strict: bool, conjuncts: int) -> None:
+    rng = np.random.default_rng(seed)
+    program, claim, proof = tree(network(family, rng), rng, strict, conjuncts)
+    answers = [_answer(program, claim, proof, arithmetic) for arithmetic in (kernel.EXACT, fast())]
+    assert answers[0] == answers[1]
+
+
+def _answer(program: Program, claim: Claim, proof: bytes, arithmetic: kernel.Arithmetic) -> object:
+    try:
+        return kernel.check_with(program, claim.data, proof, arithmetic).margin
+    except kernel.Rejected as rejection:
+        return rejection.reason.partition(":")[0]
+
+
+def test_input_splits_with_steps_at_the_leaves_agree() -> None:
+    rng = np.random.default_rng(3)
+    graph = network("plain", rng)
+    program, claim, _ = tree(graph, rng)
+    source = program.inputs[0]
+    names = [name for name in program.values if name != source]
+    relu = next(value for value in program.values.values() if value.kind == "relu")
+    inner = [
+        {"rule": "interval", "nodes": names[:2]},
+        {"rule": "rebound", "node": relu.source},
+        {"rule": "interval", "nodes": names},
+    ]
+    step = {
+        "rule": "tree",
+        "nodes": 15,
+        "entries": [[source, i] for i in range(3)],
+        "steps": inner,
+        "slopes": {},
+        "weighted": 0,
+    }
+    payload = np.packbits([1] * 7 + [0] * 8, bitorder="little").tobytes() + bytes([0, 1, 2, 0, 1, 2, 0])
+    proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, step], payload)
+    margins = [kernel.check_with(program, claim.data, proof, a).margin for a in (kernel.EXACT, fast(), interval())]
+    assert margins[0] == margins[1]
+    assert margins[0] is not None
+    assert margins[2] is not None
+    assert abs(margins[0] - margins[2]) <= margins[0] / 1000
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_answers_do_not_depend_on_blas_threads_or_hash_seed(threads: str) -> None:
+    program = (
+        "import numpy as np\n"
+        "from tests.certify.test_arithmetics import *\n"
+        "rng = np.random.default_rng(7)\n"
+        "p, c, d = tree(network('plain', rng), rng)\n"
+        "print(*[kernel.check_with(p, c.data, d, a).margin for a in (kernel.EXACT, fast())])\n"
+    )
+    answers = set()
+    for seed in ("0", "1"):
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "PYTHONHASHSEED": seed}
+        for flag in ([], ["-O"]):
+            done = subprocess.run(
+                [sys.executable, *flag, "-c", program], env=environment, capture_output=True, text=True, check=True
+            )
+            answers.add(done.stdout)
+    rng = np.random.default_rng(7)
+    read, claim, proof = tree(network("plain", rng), rng)
+    expected = kernel.check_with(read, claim.data, proof).margin
+    assert answers == {f"{expected} {expected}\n"}
