@@ -106,7 +106,7 @@ def main() -> None:
         bad = [[claim.Inequality((("linear_%d" % (len(sizes) - 2), 0, Fraction(1)),), Fraction(10**6))]]
         statement = claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
         program = kernel.read_program(*to_bytes(graph))
-        for name, engine in {"exact": kernel.EXACT, "fast": fast()}.items():
+        for name, engine in {"exact": kernel.EXACT, "fast": fast(), "fast+verify": fast(verify_products=True)}.items():
             leaves = arguments.exact_leaves if name == "exact" else arguments.leaves
             data, table, slopes = proof(graph, statement, leaves, np.random.default_rng(1))
             small = proof(graph, statement, 2, np.random.default_rng(1))[0]

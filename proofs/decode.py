@@ -65,7 +65,7 @@ def lemmas() -> Iterator[Lemma]:
         yield Lemma(
             f"decode_{form.name}_normal",
             f"a normal word is (-1)^sign (2^{form.mantissa_bits} + fraction) 2^(exponent - {form.bias})",
-            ("decode", "arithmetic"),
+            ("decode",),
             {"exponent > 0": normal, "finite": finite},
             z3.fpEQ(stored, form.decoded(word, 1, exponent)),
             (
@@ -77,7 +77,7 @@ def lemmas() -> Iterator[Lemma]:
         yield Lemma(
             f"decode_{form.name}_subnormal",
             f"a zero or subnormal word is (-1)^sign fraction 2^(1 - {form.bias})",
-            ("decode", "arithmetic"),
+            ("decode",),
             {"exponent = 0": exponent == 0},
             z3.fpEQ(stored, form.decoded(word, 0, one)),
             (

@@ -1,4 +1,4 @@
-"""Rule `interval`: one forward step of interval arithmetic, and intersection with what is known."""
+"""Rule `interval`: one forward step of interval arithmetic."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from collections.abc import Iterator
 from z3 import And, Reals
 
 from proofs.lemma import Lemma, Mutant
-from proofs.terms import absolute, greatest, least, maximum, minimum, relu, within
+from proofs.terms import absolute, greatest, least, maximum, relu, within
 
 
 def lemmas() -> Iterator[Lemma]:
+    yield from _affine()
+    yield from _relu()
+
+
+def _affine() -> Iterator[Lemma]:
     x, lo, hi, w, b, z, s, t = Reals("x lo hi w b z s t")
     x1, lo1, hi1, w1, x2, lo2, hi2, w2 = Reals("x1 lo1 hi1 w1 x2 lo2 hi2 w2")
-
     yield Lemma(
         "product_interval",
         "l <= x <= u implies w+ l + w- u <= w x <= w+ u + w- l",
-        ("interval", "linear"),
+        ("interval",),
         {"l <= x": lo <= x, "x <= u": x <= hi},
         within(least(w, lo, hi), w * x, greatest(w, lo, hi)),
         (
@@ -27,42 +31,9 @@ def lemmas() -> Iterator[Lemma]:
         ),
     )
     yield Lemma(
-        "sum_interval",
-        "one term more: l1 <= s <= u1 and l2 <= t <= u2 imply l1 + l2 <= s + t <= u1 + u2",
-        ("interval", "linear", "add", "sum"),
-        {
-            "l1 <= s": lo1 <= s,
-            "s <= u1": s <= hi1,
-            "l2 <= t": lo2 <= t,
-            "t <= u2": t <= hi2,
-        },
-        within(lo1 + lo2, s + t, hi1 + hi2),
-        (
-            Mutant("ends subtracted", within(lo1 - hi2, s + t, hi1 - lo2)),
-            Mutant("strict", And(lo1 + lo2 < s + t, s + t < hi1 + hi2)),
-        ),
-    )
-    box = {"x1 in [l1, u1]": within(lo1, x1, hi1), "x2 in [l2, u2]": within(lo2, x2, hi2)}
-    yield Lemma(
-        "linear_interval",
-        "z = W x + b lies in [W+ l + W- u + b, W+ u + W- l + b], for two inputs",
-        ("interval", "linear"),
-        {**box, "z = W x + b": z == w1 * x1 + w2 * x2 + b},
-        within(
-            least(w1, lo1, hi1) + least(w2, lo2, hi2) + b,
-            z,
-            greatest(w1, lo1, hi1) + greatest(w2, lo2, hi2) + b,
-        ),
-        (
-            Mutant("bias dropped", least(w1, lo1, hi1) + least(w2, lo2, hi2) <= z),
-            Mutant("sign of W ignored", w1 * lo1 + w2 * lo2 + b <= z),
-            Mutant("second input not swept", least(w1, lo1, hi1) + w2 * lo2 + b <= z),
-        ),
-    )
-    yield Lemma(
         "center_radius",
         "2 (w+ l + w- u) = w (l + u) - |w| (u - l), and likewise above",
-        ("interval", "linear", "bound"),
+        ("interval",),
         {},
         And(
             2 * least(w, lo, hi) == w * (lo + hi) - absolute(w) * (hi - lo),
@@ -74,6 +45,50 @@ def lemmas() -> Iterator[Lemma]:
         ),
     )
     yield Lemma(
+        "sum_interval",
+        "one term more: l1 <= s <= u1 and l2 <= t <= u2 imply l1 + l2 <= s + t <= u1 + u2",
+        ("interval",),
+        {"l1 <= s": lo1 <= s, "s <= u1": s <= hi1, "l2 <= t": lo2 <= t, "t <= u2": t <= hi2},
+        within(lo1 + lo2, s + t, hi1 + hi2),
+        (
+            Mutant("ends subtracted", within(lo1 - hi2, s + t, hi1 - lo2)),
+            Mutant("strict", And(lo1 + lo2 < s + t, s + t < hi1 + hi2)),
+        ),
+    )
+    box = {"x1 in [l1, u1]": within(lo1, x1, hi1), "x2 in [l2, u2]": within(lo2, x2, hi2)}
+    center = w1 * (lo1 + hi1) + w2 * (lo2 + hi2)
+    radius = absolute(w1) * (hi1 - lo1) + absolute(w2) * (hi2 - lo2)
+    yield Lemma(
+        "affine_interval",
+        "z = M x + b has 2 z in M c + 2 b -+ |M| r with c = l + u and r = u - l, for two inputs",
+        ("interval", "linear"),
+        {**box, "z = M x + b": z == w1 * x1 + w2 * x2 + b},
+        within(center - radius + 2 * b, 2 * z, center + radius + 2 * b),
+        (
+            Mutant("bias not doubled", within(center - radius + b, 2 * z, center + radius + b)),
+            Mutant("bias dropped", center - radius <= 2 * z),
+            Mutant("z not doubled", within(center - radius + 2 * b, z, center + radius + 2 * b)),
+            Mutant("|M| lost", within(center - w1 * (hi1 - lo1) - w2 * (hi2 - lo2) + 2 * b, 2 * z, center + radius + 2 * b)),
+            Mutant("second radius left out", 2 * z <= center + absolute(w1) * (hi1 - lo1) + 2 * b),
+        ),
+    )
+    yield Lemma(
+        "affine_interval_inexact",
+        "z within m of M x, where M x is within r / 2 of c / 2, has 2 z in c -+ (r + 2 m)",
+        ("interval", "inexact", "avg_pool2d", "batch_norm"),
+        {"c - r <= 2 M x <= c + r": within(s - t, 2 * x, s + t), "|z - M x| <= m": absolute(z - x) <= b},
+        within(s - t - 2 * b, 2 * z, s + t + 2 * b),
+        (
+            Mutant("reach not doubled", within(s - t - b, 2 * z, s + t + b)),
+            Mutant("reach above only", within(s - t, 2 * z, s + t + 2 * b)),
+            Mutant("no reach", within(s - t, 2 * z, s + t)),
+        ),
+    )
+
+
+def _relu() -> Iterator[Lemma]:
+    z, lo, hi = Reals("z lo hi")
+    yield Lemma(
         "relu_interval",
         "l <= z <= u implies relu(l) <= relu(z) <= relu(u)",
         ("interval", "relu"),
@@ -82,35 +97,6 @@ def lemmas() -> Iterator[Lemma]:
         (
             Mutant("u not clipped at 0", relu(z) <= hi),
             Mutant("strict above 0", relu(lo) < relu(z)),
+            Mutant("u of the other sign", relu(z) <= maximum(-lo, 0)),
         ),
-    )
-    yield Lemma(
-        "permuted_interval",
-        "reshape moves entries with their intervals: y = x has the interval of x",
-        ("interval", "reshape", "transpose", "broadcast_to"),
-        {"x1 in [l1, u1]": within(lo1, x1, hi1), "y = x1": z == x1},
-        within(lo1, z, hi1),
-        (
-            Mutant("interval of the neighbour", hypotheses={"x1 in [l1, u1]": within(lo1, x2, hi1)}),
-            Mutant("entry of the neighbour", hypotheses={"y = x1": z == x2}),
-        ),
-    )
-    yield Lemma(
-        "intersection",
-        "two intervals that hold give [max(l1, l2), min(u1, u2)]",
-        ("interval", "bound", "lemma", "split_phase"),
-        {"x in [l1, u1]": within(lo1, x, hi1), "x in [l2, u2]": within(lo2, x, hi2)},
-        within(maximum(lo1, lo2), x, minimum(hi1, hi2)),
-        (
-            Mutant("min of the lowers as an upper", x <= minimum(lo1, hi2)),
-            Mutant("strict", And(maximum(lo1, lo2) < x, x < minimum(hi1, hi2))),
-        ),
-    )
-    yield Lemma(
-        "crossed_interval",
-        "an interval that holds somewhere is not crossed: l > u means that the region is empty",
-        ("interval", "close"),
-        {"l <= x": lo <= x, "x <= u": x <= hi},
-        lo <= hi,
-        (Mutant("l = u taken as empty", lo < hi),),
     )

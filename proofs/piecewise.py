@@ -1,203 +1,171 @@
-"""Rows of the other piecewise linear ops: intervals, lines below, chords above.
-
-A row is used as a f(z) >= lam z + ... ; for a >= 0 a line below f is scaled by a, for a <= 0 a line above it.
-"""
+"""Rows of the piecewise linear ops: how each is written with ReLU, and what encloses it directly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import z3
-from z3 import And, If, Or, Reals
+from z3 import And, If, Reals
 
 from proofs.lemma import Lemma, Mutant
 from proofs.terms import absolute, maximum, minimum, relu, within
 
+LARGEST = ("maximum", "max", "max_pool2d")
+
 
 def lemmas() -> Iterator[Lemma]:
-    yield from _scaling()
     yield from _leaky_relu()
     yield from _abs()
-    yield from _extrema()
     yield from _clamp()
-
-
-def _scaling() -> Iterator[Lemma]:
-    a, f, line = Reals("a f line")
-    yield Lemma(
-        "scale_line",
-        "a f >= a t for a >= 0 with t below f, and for a <= 0 with t above f",
-        ("bound", "close", "leaky_relu", "abs", "maximum", "minimum", "max", "clamp"),
-        {"side": Or(And(a >= 0, line <= f), And(a <= 0, line >= f))},
-        a * f >= a * line,
-        (
-            Mutant("line below for either sign", hypotheses={"side": line <= f}),
-            Mutant("sides exchanged", hypotheses={"side": Or(And(a <= 0, line <= f), And(a >= 0, line >= f))}),
-        ),
-    )
+    yield from _extrema()
+    yield from _tournament()
 
 
 def _leaky_relu() -> Iterator[Lemma]:
-    z, lo, hi, k, lam = Reals("z lo hi k lam")
-
-    def leaky(z: z3.ArithRef) -> z3.ArithRef:
-        return If(z >= 0, z, k * z)
-
-    range_ = {"l <= z": lo <= z, "z <= u": z <= hi}
-    chord = (hi - k * lo) * (z - lo) + k * lo * (hi - lo)
+    z, s = Reals("z s")
+    leaky = If(z >= 0, z, s * z)
     yield Lemma(
-        "leaky_relu_interval",
-        "k >= 0 and l <= z <= u imply f(l) <= f(z) <= f(u)",
-        ("interval", "leaky_relu"),
-        {**range_, "k >= 0": k >= 0},
-        within(leaky(lo), leaky(z), leaky(hi)),
-        (Mutant("ReLU's lower end", relu(lo) <= leaky(z)),),
-    )
-    yield Lemma(
-        "leaky_relu_lower",
-        "k <= lam <= 1 implies f(z) >= lam z",
-        ("bound", "close", "leaky_relu"),
-        {"k <= lam": k <= lam, "lam <= 1": lam <= 1},
-        leaky(z) >= lam * z,
+        "lower_leaky_relu",
+        "leaky(z) = s z + (1 - s) relu(z), for every slope s",
+        ("leaky_relu",),
+        {},
+        leaky == s * z + (1 - s) * relu(z),
         (
-            Mutant("ReLU's range of slopes", hypotheses={"k <= lam": lam >= 0}),
-            Mutant("slope above 1", hypotheses={"lam <= 1": lam <= 2}),
-        ),
-    )
-    yield Lemma(
-        "leaky_relu_chord",
-        "k <= 1, l <= 0 <= u and l <= z <= u imply (u - l) f(z) <= (u - k l) (z - l) + k l (u - l)",
-        ("bound", "close", "leaky_relu"),
-        {**range_, "k <= 1": k <= 1, "l <= 0": lo <= 0, "u >= 0": hi >= 0},
-        (hi - lo) * leaky(z) <= chord,
-        (
-            Mutant("ReLU's chord", (hi - lo) * leaky(z) <= hi * (z - lo) + k * lo * (hi - lo)),
-            Mutant("through the origin", (hi - lo) * leaky(z) <= (hi - k * lo) * z),
+            Mutant("whole ReLU added", leaky == s * z + relu(z)),
+            Mutant("slopes exchanged", leaky == (1 - s) * z + s * relu(z)),
         ),
     )
 
 
 def _abs() -> Iterator[Lemma]:
-    z, lo, hi, s = Reals("z lo hi s")
-    range_ = {"l <= z": lo <= z, "z <= u": z <= hi}
+    z, lo, hi = Reals("z lo hi")
+    yield Lemma(
+        "lower_abs",
+        "|z| = 2 relu(z) - z",
+        ("abs",),
+        {},
+        absolute(z) == 2 * relu(z) - z,
+        (Mutant("relu(z) - z", absolute(z) == relu(z) - z), Mutant("z added", absolute(z) == 2 * relu(z) + z)),
+    )
     yield Lemma(
         "abs_interval",
-        "l <= z <= u implies max(l, -u, 0) <= |z| <= max(u, -l)",
-        ("interval", "abs"),
-        range_,
-        within(maximum(maximum(lo, -hi), 0), absolute(z), maximum(hi, -lo)),
+        "l <= z <= u implies max(l, -u, 0) <= |z| <= max(-l, u)",
+        ("abs", "interval"),
+        {"l <= z": lo <= z, "z <= u": z <= hi},
+        within(maximum(maximum(lo, -hi), 0), absolute(z), maximum(-lo, hi)),
         (
             Mutant("least of the ends", minimum(absolute(lo), absolute(hi)) <= absolute(z)),
             Mutant("|u| above", absolute(z) <= absolute(hi)),
         ),
     )
-    yield Lemma(
-        "abs_lower",
-        "-1 <= s <= 1 implies |z| >= s z",
-        ("bound", "close", "abs"),
-        {"-1 <= s": s >= -1, "s <= 1": s <= 1},
-        absolute(z) >= s * z,
-        (Mutant("slope up to 2", hypotheses={"s <= 1": s <= 2}),),
-    )
-    yield Lemma(
-        "abs_chord",
-        "l <= z <= u implies (u - l) |z| <= (|u| - |l|) (z - l) + |l| (u - l)",
-        ("bound", "close", "abs"),
-        range_,
-        (hi - lo) * absolute(z) <= (absolute(hi) - absolute(lo)) * (z - lo) + absolute(lo) * (hi - lo),
-        (
-            Mutant("height at l dropped", (hi - lo) * absolute(z) <= (absolute(hi) - absolute(lo)) * (z - lo)),
-            Mutant(
-                "slope (|u| + |l|)",
-                (hi - lo) * absolute(z) <= (absolute(hi) + absolute(lo)) * (z - hi) + absolute(hi) * (hi - lo),
-            ),
-        ),
-    )
-
-
-def _extrema() -> Iterator[Lemma]:
-    x, y, t = Reals("x y t")
-    lo1, hi1, lo2, hi2 = Reals("lo1 hi1 lo2 hi2")
-    box = {"x in [l1, u1]": within(lo1, x, hi1), "y in [l2, u2]": within(lo2, y, hi2)}
-    share = {"t >= 0": t >= 0, "t <= 1": t <= 1}
-    for name, extremum, other, sign in (("maximum", maximum, minimum, 1), ("minimum", minimum, maximum, -1)):
-        rules = (name, "max") if name == "maximum" else (name,)
-        short = "max" if name == "maximum" else "min"
-        yield Lemma(
-            f"{name}_interval",
-            f"{short}(x, y) lies in [{short}(l1, l2), {short}(u1, u2)]",
-            ("interval", *rules),
-            box,
-            within(extremum(lo1, lo2), extremum(x, y), extremum(hi1, hi2)),
-            (Mutant("the other extremum", within(other(lo1, lo2), extremum(x, y), other(hi1, hi2))),),
-        )
-        line = t * x + (1 - t) * y
-        yield Lemma(
-            f"{name}_convex_combination",
-            f"0 <= t <= 1 implies t x + (1 - t) y {'<=' if sign > 0 else '>='} {short}(x, y)",
-            ("bound", "close", *rules),
-            share,
-            sign * extremum(x, y) >= sign * line,
-            (
-                Mutant("on the other side", sign * extremum(x, y) <= sign * line),
-                Mutant("shares do not add to 1", sign * extremum(x, y) >= sign * (t * x + t * y)),
-            ),
-        )
-        yield Lemma(
-            f"{name}_as_relu",
-            f"{short}(x, y) = {'y + relu(x - y)' if sign > 0 else 'y - relu(y - x)'}",
-            ("bound", "close", *rules),
-            {},
-            extremum(x, y) == y + sign * relu(sign * (x - y)),
-            (
-                Mutant("added to x", extremum(x, y) == x + sign * relu(sign * (x - y))),
-                Mutant("difference reversed", extremum(x, y) == y + sign * relu(sign * (y - x))),
-            ),
-        )
 
 
 def _clamp() -> Iterator[Lemma]:
     z, lo, hi, p, q = Reals("z lo hi p q")
-    ordered, range_ = {"p <= q": p <= q}, {"l <= z": lo <= z, "z <= u": z <= hi}
 
     def clamp(z: z3.ArithRef) -> z3.ArithRef:
         return minimum(maximum(z, p), q)
 
     yield Lemma(
+        "lower_clamp",
+        "p <= q implies clamp(z, p, q) = p + relu(z - p) - relu(z - q)",
+        ("clamp",),
+        {"p <= q": p <= q},
+        clamp(z) == p + relu(z - p) - relu(z - q),
+        (
+            Mutant("base dropped", clamp(z) == relu(z - p) - relu(z - q)),
+            Mutant("ends exchanged", clamp(z) == q + relu(z - q) - relu(z - p)),
+        ),
+    )
+    yield Lemma(
         "clamp_interval",
         "l <= z <= u implies clamp(l) <= clamp(z) <= clamp(u)",
-        ("interval", "clamp"),
-        range_,
+        ("clamp", "interval"),
+        {"l <= z": lo <= z, "z <= u": z <= hi},
         within(clamp(lo), clamp(z), clamp(hi)),
-        (Mutant("ends not clamped", within(lo, clamp(z), hi)),),
+        (Mutant("ends not clamped", within(lo, clamp(z), hi)), Mutant("p and q themselves below", clamp(hi) <= clamp(z))),
     )
+
+
+def _extrema() -> Iterator[Lemma]:
+    x, y, lo1, hi1, lo2, hi2 = Reals("x y lo1 hi1 lo2 hi2")
+    box = {"x in [l1, u1]": within(lo1, x, hi1), "y in [l2, u2]": within(lo2, y, hi2)}
     yield Lemma(
-        "clamp_as_relu",
-        "p <= q implies clamp(z, p, q) = p + relu(z - p) - relu(z - q)",
-        ("bound", "close", "clamp"),
-        ordered,
-        clamp(z) == p + relu(z - p) - relu(z - q),
-        (Mutant("base dropped", clamp(z) == relu(z - p) - relu(z - q)),),
-    )
-    yield Lemma(
-        "clamp_lower_line",
-        "p <= q <= u and z <= u imply (u - p) clamp(z) >= p (u - p) + (q - p) (z - p)",
-        ("bound", "close", "clamp"),
-        {**ordered, "q <= u": q <= hi, "z <= u": z <= hi},
-        (hi - p) * clamp(z) >= p * (hi - p) + (q - p) * (z - p),
+        "lower_maximum",
+        "max(x, y) = y + relu(x - y)",
+        LARGEST,
+        {},
+        maximum(x, y) == y + relu(x - y),
         (
-            Mutant("slope 1", clamp(z) >= p + (z - p)),
-            Mutant("through the origin", (hi - p) * clamp(z) >= (q - p) * (z - p)),
+            Mutant("added to x", maximum(x, y) == x + relu(x - y)),
+            Mutant("difference reversed", maximum(x, y) == y + relu(y - x)),
         ),
     )
     yield Lemma(
-        "clamp_upper_line",
-        "l <= p <= q and z >= l imply (q - l) clamp(z) <= q (q - l) + (q - p) (z - q)",
-        ("bound", "close", "clamp"),
-        {**ordered, "l <= p": lo <= p, "l <= z": lo <= z},
-        (q - lo) * clamp(z) <= q * (q - lo) + (q - p) * (z - q),
+        "lower_minimum",
+        "min(x, y) = x - relu(x - y)",
+        ("minimum",),
+        {},
+        minimum(x, y) == x - relu(x - y),
         (
-            Mutant("slope 1", clamp(z) <= q + (z - q)),
-            Mutant("through the origin", (q - lo) * clamp(z) <= (q - p) * (z - q)),
+            Mutant("taken from y", minimum(x, y) == y - relu(x - y)),
+            Mutant("added", minimum(x, y) == x + relu(x - y)),
         ),
+    )
+    yield Lemma(
+        "maximum_interval",
+        "max(x, y) lies in [max(l1, l2), max(u1, u2)]",
+        (*LARGEST, "interval"),
+        box,
+        within(maximum(lo1, lo2), maximum(x, y), maximum(hi1, hi2)),
+        (
+            Mutant("least of the uppers", maximum(x, y) <= minimum(hi1, hi2)),
+            Mutant("first operand's", within(lo1, maximum(x, y), hi1)),
+        ),
+    )
+    yield Lemma(
+        "minimum_interval",
+        "min(x, y) lies in -[max(-u1, -u2), max(-l1, -l2)] exchanged, the interval of -max(-x, -y)",
+        ("minimum", "interval"),
+        box,
+        within(-maximum(-lo1, -lo2), minimum(x, y), -maximum(-hi1, -hi2)),
+        (
+            Mutant("ends not exchanged", within(-maximum(-hi1, -hi2), minimum(x, y), -maximum(-lo1, -lo2))),
+            Mutant("sign not restored", within(maximum(-lo1, -lo2), minimum(x, y), maximum(-hi1, -hi2))),
+        ),
+    )
+
+
+def _tournament() -> Iterator[Lemma]:
+    p, q, m, n, last, y = Reals("p q m n last y")
+    halves = {
+        "m is the largest of p and others": And(m >= p, m >= last),
+        "n is the largest of its half": n >= q,
+    }
+    yield Lemma(
+        "tournament",
+        "the winner of two winners is at least every player: pairs play until one is left",
+        ("max", "max_pool2d"),
+        halves,
+        And(maximum(m, n) >= p, maximum(m, n) >= q, maximum(m, n) >= last),
+        (
+            Mutant("loser goes on", And(minimum(m, n) >= p, minimum(m, n) >= q)),
+            Mutant("odd player left out", hypotheses={"m is the largest of p and others": m >= p}),
+        ),
+    )
+    yield Lemma(
+        "tournament_winner",
+        "and it is one of the players",
+        ("max", "max_pool2d"),
+        {"m is p or the last": z3.Or(m == p, m == last), "n is q": n == q},
+        z3.Or(maximum(m, n) == p, maximum(m, n) == q, maximum(m, n) == last),
+        (Mutant("sum", hypotheses={"n is q": n == p + q}),),
+    )
+    yield Lemma(
+        "tournament_repeated",
+        "a player that stands twice changes nothing: short windows are filled with one of their own",
+        ("max_pool2d",),
+        {"y is a player": z3.Or(y == p, y == q)},
+        maximum(maximum(p, q), y) == maximum(p, q),
+        (Mutant("filled with 0", maximum(maximum(p, q), 0) == maximum(p, q)),),
     )

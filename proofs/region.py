@@ -1,4 +1,4 @@
-"""The region of a claim: a box, and the grid its ends are rounded to."""
+"""The region of a claim: a box of rational ends, enclosed by short integers with a shared exponent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from proofs.terms import absolute, is_ceil, is_floor, is_nearest, is_truncation,
 
 
 def lemmas() -> Iterator[Lemma]:
-    x, center, radius, lo, hi, scale = Reals("x center radius lo hi scale")
-    k, m = Ints("k m")
+    yield from _ball()
+    yield from _enclosure()
+
+
+def _ball() -> Iterator[Lemma]:
+    x, center, radius, lo, hi = Reals("x center radius lo hi")
     near, clip = absolute(x - center) <= radius, within(lo, x, hi)
     bottom, top = maximum(center - radius, lo), minimum(center + radius, hi)
-
     yield Lemma(
         "ball_to_box",
         "a point of an l-infinity ball clipped to [l, u] lies in [max(c - r, l), min(c + r, u)]",
@@ -31,7 +34,7 @@ def lemmas() -> Iterator[Lemma]:
     yield Lemma(
         "box_to_ball",
         "a point of [max(c - r, l), min(c + r, u)] is in the ball and in [l, u]: no other point is added",
-        ("region",),
+        ("region", "witness"),
         {"in the box": within(bottom, x, top)},
         And(near, clip),
         (
@@ -39,49 +42,35 @@ def lemmas() -> Iterator[Lemma]:
             Mutant("strict ball", And(absolute(x - center) < radius, clip)),
         ),
     )
+
+
+def _enclosure() -> Iterator[Lemma]:
+    x, lo, hi, scale, p, q = Reals("x lo hi scale p q")
+    top, bottom = Reals("top bottom")
+    k, m = Ints("k m")
+    grid = {"s > 0": scale > 0, "k = floor(s l)": is_floor(k, scale * lo), "m = ceil(s u)": is_ceil(m, scale * hi)}
     yield Lemma(
-        "round_down",
-        "l <= x implies floor(s l) / s <= x, for a grid of s points per unit",
-        ("region", "interval", "bound"),
-        {"l <= x": lo <= x, "s > 0": scale > 0, "k = floor(s l)": is_floor(k, scale * lo)},
-        k <= scale * x,
-        (
-            Mutant("ceiling", hypotheses={"k = floor(s l)": is_ceil(k, scale * lo)}),
-            Mutant("towards zero", hypotheses={"k = floor(s l)": is_truncation(k, scale * lo)}),
-            Mutant("to nearest", hypotheses={"k = floor(s l)": is_nearest(k, scale * lo)}),
-        ),
-    )
-    yield Lemma(
-        "round_up",
-        "x <= u implies x <= -floor(-s u) / s: the ceiling, as the kernel computes it",
-        ("region", "interval", "bound"),
-        {"x <= u": x <= hi, "s > 0": scale > 0, "k = floor(-s u)": is_floor(k, -scale * hi)},
-        scale * x <= -k,
-        (
-            Mutant("floor", hypotheses={"k = floor(-s u)": is_ceil(k, -scale * hi)}),
-            Mutant("to nearest", hypotheses={"k = floor(-s u)": is_nearest(k, -scale * hi)}),
-            Mutant("sign lost", scale * x <= k),
-        ),
-    )
-    yield Lemma(
-        "outward_box",
-        "rounding both ends outward keeps every point of the box",
-        ("region", "interval"),
-        {
-            "l <= x <= u": clip,
-            "s > 0": scale > 0,
-            "k = floor(s l)": is_floor(k, scale * lo),
-            "m = ceil(s u)": is_ceil(m, scale * hi),
-        },
+        "enclose",
+        "l <= x <= u implies floor(s l) <= s x <= ceil(s u), for a grid of s points per unit",
+        ("region",),
+        {"l <= x <= u": within(lo, x, hi), **grid},
         within(k, scale * x, m),
         (
-            Mutant(
-                "inward",
-                hypotheses={
-                    "k = floor(s l)": is_ceil(k, scale * lo),
-                    "m = ceil(s u)": is_floor(m, scale * hi),
-                },
-            ),
+            Mutant("lower end up", hypotheses={"k = floor(s l)": is_ceil(k, scale * lo)}),
+            Mutant("upper end down", hypotheses={"m = ceil(s u)": is_floor(m, scale * hi)}),
+            Mutant("lower end towards zero", hypotheses={"k = floor(s l)": is_truncation(k, scale * lo)}),
+            Mutant("upper end to nearest", hypotheses={"m = ceil(s u)": is_nearest(m, scale * hi)}),
             Mutant("strict", And(k < scale * x, scale * x < m)),
+        ),
+    )
+    yield Lemma(
+        "enclose_length",
+        "p < 2^P and q >= 2^(Q-1) imply p / q < 2^(P-Q+1): the unit is chosen long enough for every end",
+        ("region",),
+        {"0 <= p < 2^P": And(p >= 0, p < top), "q >= 2^(Q-1)": q >= bottom, "2^(Q-1) > 0": bottom > 0},
+        p * bottom < top * q,
+        (
+            Mutant("2^(P-Q)", 2 * p * bottom < top * q),
+            Mutant("length of q as its size", hypotheses={"q >= 2^(Q-1)": q <= 2 * bottom}),
         ),
     )

@@ -1,127 +1,90 @@
-"""Rules `split_input`, `split_phase` and `lemma`: covers, what the children may use, how a tree composes."""
+"""Rules `split`, `cases` and `lemma`: covers, what the parts may use, what is proved when all are closed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from z3 import And, Bools, Implies, Not, Or, Reals
+from z3 import And, Bools, Implies, Ints, Not, Or, Reals
 
 from proofs.lemma import Lemma, Mutant
-from proofs.terms import maximum, minimum, relu, within
+from proofs.terms import is_ceil, is_floor, within
 
 
 def lemmas() -> Iterator[Lemma]:
-    yield from _input()
-    yield from _phase()
-    yield from _tree()
+    yield from _split()
+    yield from _goals()
+    yield from _cases()
     yield from _lemma()
 
 
-def _input() -> Iterator[Lemma]:
-    x, lo, hi, m, n = Reals("x lo hi m n")
-    box = {"l <= x": lo <= x, "x <= u": x <= hi}
+def _split() -> Iterator[Lemma]:
+    z, t, lo, hi, unit = Reals("z t lo hi unit")
+    (k,) = Ints("k")
     yield Lemma(
-        "split_input_cover",
-        "a point of [l, u] is in [l, m] or in [m, u]",
-        ("split_input",),
-        box,
-        Or(within(lo, x, m), within(m, x, hi)),
-        (
-            Mutant("gap between the halves", Or(within(lo, x, m), within(n, x, hi))),
-            Mutant("open halves", Or(And(lo <= x, x < m), And(m < x, x <= hi))),
-            Mutant("only the left half", within(lo, x, m)),
-        ),
-    )
-    yield Lemma(
-        "split_input_inherits",
-        "l <= m <= u: both halves are inside [l, u], so what holds there holds in them",
-        ("split_input",),
-        {"l <= m": lo <= m, "m <= u": m <= hi, "x in a half": Or(within(lo, x, m), within(m, x, hi))},
-        within(lo, x, hi),
-        (Mutant("strict", And(lo < x, x < hi)),),
-    )
-
-
-def _phase() -> Iterator[Lemma]:
-    o, a, r, lam, beta, z, t, lo, hi = Reals("o a r lam beta z t lo hi")
-    yield Lemma(
-        "split_phase_cover",
-        "every z has z >= t or z <= t",
-        ("split_phase",),
+        "split_cover",
+        "every z has z <= t or z >= t",
+        ("split", "tree"),
         {},
-        Or(z >= t, z <= t),
+        Or(z <= t, z >= t),
         (
-            Mutant("both strict", Or(z > t, z < t)),
-            Mutant("two thresholds", Or(z >= t, z <= -t)),
-            Mutant("one child", z >= t),
+            Mutant("both strict", Or(z < t, z > t)),
+            Mutant("two thresholds", Or(z <= t, z >= t + 1)),
+            Mutant("one half", z <= t),
+            Mutant("sign of the threshold", Or(z <= t, z >= -t)),
         ),
     )
     yield Lemma(
-        "split_phase_interval",
-        "l <= z <= u and z >= t give z in [max(l, t), u]; z <= t gives [l, min(u, t)]",
-        ("split_phase",),
-        {"l <= z": lo <= z, "z <= u": z <= hi},
-        And(Implies(z >= t, within(maximum(lo, t), z, hi)), Implies(z <= t, within(lo, z, minimum(hi, t)))),
+        "split_inherits",
+        "l <= t <= u: both halves are inside [l, u], so what holds there holds in them",
+        ("split", "tree"),
+        {"l <= t": lo <= t, "t <= u": t <= hi, "z in a half": Or(within(lo, z, t), within(t, z, hi))},
+        within(lo, z, hi),
+        (Mutant("strict", And(lo < z, z < hi)),),
+    )
+    yield Lemma(
+        "split_cuts",
+        "z <= t is -z >= -t and z >= t is z >= t: the halves as inequalities",
+        ("split", "tree"),
+        {},
+        And((z <= t) == (-z - -t >= 0), (z >= t) == (z - t >= 0)),
         (
-            Mutant("children exchanged", Implies(z >= t, within(lo, z, minimum(hi, t)))),
-            Mutant("strict", Implies(z >= t, And(maximum(lo, t) < z, z <= hi))),
+            Mutant("bound not negated", (z <= t) == (-z - t >= 0)),
+            Mutant("halves exchanged", And((z >= t) == (-z - -t >= 0), (z <= t) == (z - t >= 0))),
+            Mutant("strict", (z <= t) == (-z - -t > 0)),
+        ),
+    )
+    positive = {"unit > 0": unit > 0}
+    up, down = {"k = ceil(t / unit)": is_ceil(k, t / unit)}, {"k = floor(t / unit)": is_floor(k, t / unit)}
+    yield Lemma(
+        "split_below_entry",
+        "z <= t implies z <= ceil(t / unit) unit: the entry of the table is rounded outward, the cut is exact",
+        ("split", "lemma"),
+        {"z <= t": z <= t, **positive, **up},
+        z <= k * unit,
+        (
+            Mutant("floor", hypotheses={"k = ceil(t / unit)": is_floor(k, t / unit)}),
+            Mutant("entry of the half above", hypotheses={"z <= t": z >= t}),
         ),
     )
     yield Lemma(
-        "phase_active",
-        "in the child z >= 0, lam <= a implies a relu(z) >= lam z, for either sign of a",
-        ("split_phase", "bound", "close", "relu"),
-        {"z >= 0": z >= 0, "lam <= a": lam <= a},
-        a * relu(z) >= lam * z,
+        "split_above_entry",
+        "z >= t implies z >= floor(t / unit) unit",
+        ("split", "lemma"),
+        {"z >= t": z >= t, **positive, **down},
+        z >= k * unit,
         (
-            Mutant("lam above a", hypotheses={"lam <= a": lam >= a}),
-            Mutant("in the other child", hypotheses={"z >= 0": z <= 0}),
-            Mutant("strict", a * relu(z) > lam * z),
-        ),
-    )
-    yield Lemma(
-        "phase_inactive",
-        "in the child z <= 0, lam >= 0 implies a relu(z) >= lam z, for every a",
-        ("split_phase", "bound", "close", "relu"),
-        {"z <= 0": z <= 0, "lam >= 0": lam >= 0},
-        a * relu(z) >= lam * z,
-        (
-            Mutant("lam below 0", hypotheses={"lam >= 0": lam <= 0}),
-            Mutant("in the other child", hypotheses={"z <= 0": z >= 0}),
-            Mutant("strict", a * relu(z) > lam * z),
-        ),
-    )
-    row = {"o >= a z + r": o >= a * z + r, "beta >= 0": beta >= 0}
-    yield Lemma(
-        "phase_multiplier_above",
-        "in the child z >= t, o >= a z + r and beta >= 0 imply o >= (a - beta) z + (r + beta t)",
-        ("split_phase", "bound", "close"),
-        {**row, "z >= t": z >= t},
-        o >= (a - beta) * z + (r + beta * t),
-        (
-            Mutant("sign of beta t", o >= (a - beta) * z + (r - beta * t)),
-            Mutant("threshold dropped", o >= (a - beta) * z + r),
-        ),
-    )
-    yield Lemma(
-        "phase_multiplier_below",
-        "in the child z <= t, o >= a z + r and beta >= 0 imply o >= (a + beta) z + (r - beta t)",
-        ("split_phase", "bound", "close"),
-        {**row, "z <= t": z <= t},
-        o >= (a + beta) * z + (r - beta * t),
-        (
-            Mutant("sign of beta t", o >= (a + beta) * z + (r + beta * t)),
-            Mutant("multiplier of the other child", o >= (a - beta) * z + (r + beta * t)),
+            Mutant("ceiling", hypotheses={"k = floor(t / unit)": is_ceil(k, t / unit)}),
+            Mutant("entry of the half below", hypotheses={"z >= t": z <= t}),
         ),
     )
 
 
-def _tree() -> Iterator[Lemma]:
+def _goals() -> Iterator[Lemma]:
     region, left, right, bad, entry = Bools("region left right bad entry")
     yield Lemma(
-        "tree_step",
-        "children that cover the region and hold no bad point leave none in the region",
-        ("split_input", "split_phase"),
+        "split_goals",
+        "parts that cover the region and hold no bad point leave none in the region",
+        ("split", "tree"),
         {
             "region covered": Implies(region, Or(left, right)),
             "left closed": Implies(And(region, left), Not(bad)),
@@ -132,44 +95,95 @@ def _tree() -> Iterator[Lemma]:
     )
     yield Lemma(
         "table_inherits",
-        "a table entry that holds on the parent's region holds on a child's",
-        ("split_input", "split_phase", "bound"),
-        {"entry on the parent": Implies(region, entry)},
+        "what holds on the region, an entry of the table or a cut, holds on a part of it",
+        ("split", "cases", "lemma", "tree", "bound", "rebound"),
+        {"entry on the region": Implies(region, entry)},
         Implies(And(region, left), entry),
         (
             Mutant(
-                "parent inherits from the child",
+                "region inherits from the part",
                 Implies(region, entry),
-                {"entry on the parent": Implies(And(region, left), entry)},
+                {"entry on the region": Implies(And(region, left), entry)},
             ),
-            Mutant("child outside the parent", Implies(left, entry)),
+            Mutant("part outside the region", Implies(left, entry)),
+        ),
+    )
+
+
+def _cases() -> Iterator[Lemma]:
+    region, bad, first, second, entry, one, two = Bools("region bad first second entry one two")
+    disjuncts = {"bad implies a disjunct": Implies(bad, Or(first, second))}
+    yield Lemma(
+        "cases_goals",
+        "if no point of region and disjunct is in that disjunct, for each, then the region has no bad point",
+        ("cases",),
+        {
+            **disjuncts,
+            "first closed": Implies(And(region, first), Not(first)),
+            "second closed": Implies(And(region, second), Not(second)),
+        },
+        Implies(region, Not(bad)),
+        (
+            Mutant("a disjunct dropped", hypotheses={"second closed": Implies(And(region, second), Not(first))}),
+            Mutant("cuts of one disjunct against another", hypotheses={"first closed": Implies(And(region, second), Not(first))}),
+        ),
+    )
+    yield Lemma(
+        "cases_cuts",
+        "a bad point of a disjunct satisfies all of its inequalities: each may be a cut of its goal",
+        ("cases",),
+        {"first implies its inequalities": Implies(first, And(one, two)), "in the goal": And(region, first)},
+        And(one, two),
+        (
+            Mutant("cuts of any disjunct", hypotheses={"in the goal": And(region, Or(first, second))}),
+            Mutant("some of them", hypotheses={"first implies its inequalities": Implies(first, Or(one, two))}),
+        ),
+    )
+    yield Lemma(
+        "cases_table",
+        "an entry proved in the goal of a disjunct may refute it, and stays there",
+        ("cases", "bound"),
+        {
+            "entry in the goal": Implies(And(region, first), entry),
+            "entry refutes it": Implies(And(region, entry), Not(first)),
+        },
+        Implies(region, Not(first)),
+        (
+            Mutant(
+                "another disjunct",
+                Implies(region, Not(second)),
+                {"entry refutes it": Implies(And(region, entry), Not(second))},
+            ),
+            Mutant("entry kept for the region", Implies(region, entry)),
         ),
     )
 
 
 def _lemma() -> Iterator[Lemma]:
     v, m = Reals("v m")
-    region, inside = Bools("region inside")
+    region, part = Bools("region part")
+    here = {"point of the region": region}
     yield Lemma(
-        "lemma_bound",
-        "if no point of the region has v > m, then v <= m enters the region's table",
+        "lemma_upper",
+        "if no point of the region has v >= m, then v <= m enters the table of the region",
         ("lemma",),
-        {"point of the region": region, "no point with v > m": Not(And(region, v > m))},
+        {**here, "no point has v >= m": Not(And(region, v - m >= 0))},
         v <= m,
         (
-            Mutant("proved on a part only", hypotheses={"no point with v > m": Not(And(region, inside, v > m))}),
-            Mutant("strict", v < m),
+            Mutant("proved on a part only", hypotheses={"no point has v >= m": Not(And(region, part, v - m >= 0))}),
             Mutant("wrong side", v >= m),
+            Mutant("the other end refuted", hypotheses={"no point has v >= m": Not(And(region, v - m <= 0))}),
         ),
     )
     yield Lemma(
-        "lemma_bound_strict",
-        "refuting v >= m proves v < m, so v <= m enters all the more",
+        "lemma_lower",
+        "if no point of the region has -v >= -m, then v >= m enters the table of the region",
         ("lemma",),
-        {"point of the region": region, "no point with v >= m": Not(And(region, v >= m))},
-        v <= m,
+        {**here, "no point has -v >= -m": Not(And(region, -v - -m >= 0))},
+        v >= m,
         (
-            Mutant("sign flipped", -v <= m),
-            Mutant("proved on a part only", hypotheses={"no point with v >= m": Not(And(region, inside, v >= m))}),
+            Mutant("bound not negated", hypotheses={"no point has -v >= -m": Not(And(region, -v - m >= 0))}),
+            Mutant("proved on a part only", hypotheses={"no point has -v >= -m": Not(And(region, part, -v - -m >= 0))}),
+            Mutant("wrong side", v <= m),
         ),
     )

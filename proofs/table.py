@@ -1,33 +1,71 @@
-"""All lemmas, and the kernel rules that they stand behind."""
+"""All lemmas, and what they stand behind."""
 
 from __future__ import annotations
 
-from proofs import arithmetic, backward, close, decode, interval, piecewise, region, relu, split
+from proofs import (
+    affine,
+    arithmetic,
+    backward,
+    close,
+    decode,
+    fast,
+    inexact,
+    interval,
+    packed,
+    piecewise,
+    region,
+    relu,
+    split,
+    tree,
+    replay,
+    windows,
+)
 from proofs.lemma import Lemma
 
-RULES = (
+KERNEL_PLACES = (
     "region",
-    "interval",
-    "bound",
-    "split_input",
-    "split_phase",
-    "lemma",
-    "close",
-    "weaken",
     "decode",
-    "arithmetic",
+    "outward",
+    "intersect",
+    "shorten",
+    "accumulate",
+    "floor_to",
+    "packed",
+    "inexact",
+    "objective",
+    "witness",
 )
-"""The rules of the proof calculus, and the places of the kernel where numbers are read or rounded."""
+"""Where the kernel reads, rounds, packs or scales a number."""
+
+FAST_PLACES = ("digits", "guard")
+"""Where the arithmetic `fast` takes a number apart, and where it makes sure that float64 is exact."""
 
 
 def lemmas() -> tuple[Lemma, ...]:
-    """Every lemma, in the order of the rules they support."""
-    modules = (region, interval, backward, relu, piecewise, split, close, decode, arithmetic)
+    """Every lemma, from reading the files to closing a proof."""
+    modules = (
+        region,
+        decode,
+        arithmetic,
+        packed,
+        affine,
+        windows,
+        piecewise,
+        inexact,
+        interval,
+        backward,
+        relu,
+        close,
+        split,
+        tree,
+        replay,
+        fast,
+    )
     return tuple(lemma for module in modules for lemma in module.lemmas())
 
 
 def proofs() -> dict[str, tuple[str, ...]]:
-    """Names of the lemmas by what relies on them: one of RULES, or the row of an op."""
+    """Names of the lemmas by what relies on them: a rule of the calculus, the row of an op, or a place."""
     rules: dict[str, tuple[str, ...]] = {}
     for lemma in lemmas():
         for rule in lemma.rules:

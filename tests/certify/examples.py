@@ -1,9 +1,9 @@
 """Random small graphs, claims and proofs, by a seeded `random.Random`."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,19 +43,34 @@ FAMILIES: dict[str, Callable[[random.Random, int, int], np.ndarray]] = {
     "cancelling": _cancelling,
     "duplicate": lambda rng, rows, columns: np.tile([[rng.gauss(0, 1) for _ in range(columns)]], (rows, 1)),
 }
-"""Weights of shape (rows, columns) of each kind; all are exact in float32 after rounding, or in float64."""
+"""Weights of shape (rows, columns) of each kind."""
 
 
-def random_graph(rng: random.Random, family: str) -> Graph:
-    """One or two inputs, a few layers with reshapes, residual sums and shared values, one or two outputs."""
+def random_graph(rng: random.Random, family: str, every_op: bool = False) -> Graph:
+    """One or two inputs, a few layers with reshapes, residual sums and shared values, one or two outputs.
+
+    Layers are linear and relu; with `every_op` also other piecewise linear ones.
+    """
     builder = GraphBuilder()
     dtype = rng.choice(["float32", "float64"])
     weights = FAMILIES[family]
+
+    def size(x: str) -> int:
+        return int(np.prod(builder.type_of(x).shape))
 
     def linear(x: str, out: int) -> str:
         *_, features = builder.type_of(x).shape
         weight = builder.parameter(weights(rng, out, features).astype(dtype))
         return builder.node("linear", x, weight, builder.parameter(weights(rng, 1, out)[0].astype(dtype)))
+
+    def constant(x: str) -> str:
+        return builder.parameter(weights(rng, 1, size(x)).reshape(builder.type_of(x).shape).astype(dtype))
+
+    def activation(x: str) -> str:
+        op = rng.choice(["abs", "leaky_relu", "clamp", "maximum", "minimum", "relu"]) if every_op else "relu"
+        attributes = {"leaky_relu": {"slope": "1/8"}, "clamp": {"minimum": "-1/2", "maximum": "3/4"}}.get(op, {})
+        others = [constant(x)] if op in ("maximum", "minimum") else []
+        return builder.node(op, x, *others, **attributes)
 
     shape = rng.choice([(1,), (2,), (3,), (2, 2)])
     x = builder.input("x", Type(shape, dtype))
@@ -65,17 +80,14 @@ def random_graph(rng: random.Random, family: str) -> Graph:
         x = builder.node("add", x, other)
         seen += [other, x]
     for _ in range(rng.randrange(1, 4)):
-        x = builder.node("relu", linear(x, rng.randrange(1, 5)))
-        size = int(np.prod(builder.type_of(x).shape))
+        x = activation(linear(x, rng.randrange(1, 5)))
         if rng.random() < 0.3:
-            x = builder.node("reshape", x, shape=rng.choice([(size,), (1, size), (size, 1)]))
+            x = builder.node("reshape", x, shape=rng.choice([(size(x),), (1, size(x)), (size(x), 1)]))
         same = [value for value in seen if builder.type_of(value) == builder.type_of(x)]
         if same and rng.random() < 0.7:
             x = builder.node("add", x, rng.choice(same))
         elif rng.random() < 0.3:
-            x = builder.node(
-                "add", x, builder.parameter(weights(rng, 1, size).reshape(builder.type_of(x).shape).astype(dtype))
-            )
+            x = builder.node("add", x, constant(x))
         seen.append(x)
     outputs = [linear(x, rng.randrange(1, 4))]
     if rng.random() < 0.3:
@@ -99,13 +111,13 @@ def random_box(
 
 
 def random_terms(rng: random.Random, graph: Graph) -> tuple[tuple[str, int, Fraction], ...]:
-    """A linear form over distinct entries of inputs and outputs."""
+    """A linear form with integer coefficients over distinct entries of inputs and outputs."""
     names = [*graph.outputs, *graph.outputs, *(value.name for value in graph.inputs)]
     found = {}
     for _ in range(rng.randrange(1, 4)):
         name = rng.choice(names)
         index = rng.randrange(int(np.prod(graph.types[name].shape)))
-        found[name, index] = Fraction(rng.choice([1, -1, 2, -3]), rng.choice([1, 1, 2, 7]))
+        found[name, index] = Fraction(rng.choice([1, -1, 2, -3]))
     return tuple((name, index, coefficient) for (name, index), coefficient in found.items())
 
 
@@ -118,31 +130,164 @@ def random_claim(rng: random.Random, graph: Graph, bound: Fraction, strict: bool
     return box(graph, random_box(rng, graph), bad)
 
 
-def random_proof(rng: random.Random, graph: Graph, claim: Claim) -> tuple[bytes, list[list[Fraction]]]:
-    """Arbitrary legal steps with arbitrary slopes, and the multipliers of the last; those of a disjunct add up to 1."""
-    nodes = [node.name for node in graph.nodes]
-    steps: list[dict] = [{"rule": "interval", "nodes": nodes}]
-    slopes = bytearray()
+class Prover:
+    """Writes arbitrary proofs, of legal steps with arbitrary slopes and multipliers; they may or may not hold.
 
-    def listing(rows: int) -> dict[str, list[int]]:
+    `values` are the sizes of the kernel's values in order, `relus` those that take slopes.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        values: dict[str, int],
+        inputs: Sequence[str],
+        relus: Sequence[str],
+        kinds: Sequence[str] = ("split", "cases", "lemma", "tree", "close"),
+    ) -> None:
+        self.rng = rng
+        self.kinds = kinds
+        self.values = values
+        self.inputs = inputs
+        self.relus = relus
+        self.payload = bytearray()
+        self.steps: list[dict[str, Any]] = []
+
+    def write(self, claim: Claim, splits: int = 2) -> bytes:
+        """A proof of the claim; multipliers of a disjunct of the claim add up to 1 (those of cuts come on top)."""
+        self.goal([len(rows) for rows in claim.bad], 0, splits)
+        return proof(claim.digest, self.steps, bytes(self.payload))
+
+    def goal(self, disjuncts: list[int], cuts: int, splits: int) -> None:
+        """Steps for a goal whose disjuncts have so many rows, and in which so many cuts hold."""
+        rng = self.rng
+        self.interval()
+        for _ in range(rng.randrange(2)):
+            self.bound(cuts)
+        kind = rng.choice(self.kinds) if splits else "close"
+        if kind == "split":
+            name, index = self.entry()
+            at = str(Fraction(rng.randrange(-9, 10), rng.choice([1, 3, 8])))
+            self.steps.append({"rule": "split", "node": name, "index": index, "at": at})
+            self.goal(disjuncts, cuts + 1, splits - 1)
+            self.goal(disjuncts, cuts + 1, splits - 1)
+        elif kind == "cases":
+            self.steps.append({"rule": "cases"})
+            for rows in disjuncts:
+                self.goal([rows], cuts + rows, splits - 1)
+        elif kind == "lemma":
+            name, index = self.entry()
+            at = str(Fraction(rng.choice([-1, 1]) * 10 ** rng.randrange(9)))
+            side = rng.choice(["lower", "upper"])
+            self.steps.append({"rule": "lemma", "node": name, "index": index, "side": side, "at": at})
+            self.goal([1], cuts, 0)
+            self.goal(disjuncts, cuts, splits - 1)
+        elif kind == "tree":
+            self.tree(disjuncts, rng.randrange(4))
+        else:
+            chosen = self.cuts(cuts)
+            self.steps.append(
+                {
+                    "rule": "close",
+                    "multipliers": [self.multipliers(rows, len(chosen)) for rows in disjuncts],
+                    "slopes": self.slopes(len(disjuncts)),
+                    "cuts": chosen,
+                }
+            )
+
+    def interval(self) -> None:
+        self.steps.append({"rule": "interval", "nodes": [name for name in self.values if name not in self.inputs]})
+
+    def bound(self, cuts: int) -> None:
+        rng = self.rng
+        name = rng.choice([*self.values])
+        if rng.random() < 0.3:
+            self.steps.append({"rule": "rebound", "node": name})
+            return self.interval()
+        lower, upper = (
+            sorted(rng.sample(range(self.values[name]), rng.randrange(self.values[name] + 1))) for _ in "ab"
+        )
+        rows, chosen = len(lower) + len(upper), self.cuts(cuts)
+        self.steps.append(
+            {
+                "rule": "bound",
+                "node": name,
+                "lower": lower,
+                "upper": upper,
+                "slopes": self.slopes(rows),
+                "cuts": chosen,
+                "multipliers": [[self.weight() for _ in chosen] for _ in range(rows)] if chosen else [],
+            }
+        )
+        return self.interval()
+
+    def tree(self, disjuncts: list[int], splits: int) -> None:
+        """A tree of so many splits in level order, with weights and slopes at its leaves."""
+        rng = self.rng
+        entries = [list(self.entry()) for _ in range(3)]
+        if rng.random() < 0.5 and self.relus:
+            entries = [[name, rng.randrange(self.values[name])] for name in rng.choices(self.relus, k=3)]
+        nodes, numbers, phases = [], [], {0: 0}
+        for k in range(splits):
+            nodes.append(rng.choice([n for n in phases if n > max(nodes, default=-1)] or [2 * k]))
+            numbers.append(rng.randrange(3))
+            depth = phases.pop(nodes[-1], 0) + (entries[numbers[-1]][0] not in self.inputs)
+            phases |= {2 * k + 1: depth, 2 * k + 2: depth}
+        count, weighted = 2 * len(nodes) + 1, rng.randrange(2)
+        flags = bytearray(-(-count // 8))
+        for node in nodes:
+            flags[node >> 3] |= 1 << (node & 7)
+        self.payload += flags + bytes(numbers)
+        listing: dict[str, list[int]] = {}
+        inner = [{"rule": "interval", "nodes": [n for n in self.values if n not in self.inputs]}] * rng.randrange(2)
+        if rng.random() < 0.5:
+            listing = self.listing()
+        for leaf in sorted(phases):
+            for rows in disjuncts:
+                for place in range((rows + phases[leaf]) * weighted):
+                    one = rows == 1 and place == 0
+                    mantissa, power = (512, 33) if one else (rng.choice([0, 1, 512, 1023]), rng.choice([30, 33, 42]))
+                    self.payload += (mantissa + (power << 10)).to_bytes(2, "little")
+                self.take(listing)
+        self.steps.append(
+            {
+                "rule": "tree",
+                "nodes": count,
+                "entries": entries,
+                "steps": inner,
+                "slopes": listing,
+                "weighted": weighted,
+            }
+        )
+
+    def entry(self) -> tuple[str, int]:
+        name = self.rng.choice([*self.values])
+        return name, self.rng.randrange(self.values[name])
+
+    def cuts(self, count: int) -> list[int]:
+        return [number for number in range(count) if self.rng.random() < 0.7]
+
+    def weight(self) -> str:
+        return self.rng.choice(["0", "1", "1/8", "5/16", "3"])
+
+    def multipliers(self, rows: int, cuts: int) -> list[str]:
+        share = Fraction(self.rng.randrange(9), 8)
+        own = ["1"] if rows == 1 else [str(share), str(1 - share), *["0"] * (rows - 2)]
+        return own + [self.weight() for _ in range(cuts)]
+
+    def listing(self) -> dict[str, list[int]]:
         chosen = {}
-        for node in sorted(graph.nodes, key=lambda node: node.name):
-            size = int(np.prod(node.shape))
-            if node.op == "relu" and rng.random() < 0.6:
-                chosen[node.name] = sorted(rng.sample(range(size), rng.randrange(1, size + 1)))
-        for _ in range(rows * sum(map(len, chosen.values()))):
-            slopes.append(rng.choice([0, 1, 64, 127, 128, rng.randrange(129)]))
+        for name in sorted(self.relus):
+            if self.rng.random() < 0.6:
+                size = self.values[name]
+                chosen[name] = sorted(self.rng.sample(range(size), self.rng.randrange(1, size + 1)))
         return chosen
 
-    for _ in range(rng.randrange(3)):
-        name = rng.choice([*nodes, *(value.name for value in graph.inputs)])
-        size = int(np.prod(graph.types[name].shape))
-        lower, upper = (sorted(rng.sample(range(size), rng.randrange(size + 1))) for _ in range(2))
-        given = listing(len(lower) + len(upper))
-        steps.append({"rule": "bound", "node": name, "lower": lower, "upper": upper, "slopes": given})
-        steps.append({"rule": "interval", "nodes": nodes})
-    share = Fraction(rng.randrange(9), 8)
-    weights = [[Fraction(1)] if len(rows) == 1 else [share, 1 - share] for rows in claim.bad]
-    multipliers = [[str(weight) for weight in row] for row in weights]
-    steps.append({"rule": "close", "multipliers": multipliers, "slopes": listing(len(claim.bad))})
-    return proof(claim.digest, steps, bytes(slopes)), weights
+    def slopes(self, rows: int) -> dict[str, list[int]]:
+        chosen = self.listing()
+        for _ in range(rows):
+            self.take(chosen)
+        return chosen
+
+    def take(self, listing: dict[str, list[int]]) -> None:
+        for _ in range(sum(map(len, listing.values()))):
+            self.payload.append(self.rng.choice([0, 1, 64, 127, 128, self.rng.randrange(129)]))

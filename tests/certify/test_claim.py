@@ -11,7 +11,7 @@ import pytest
 
 from tlverify.certify import Claim, Inequality, box, robustness
 from tlverify.certify.claim import ClaimError, exact
-from tlverify.certify.kernel import read_network
+from tlverify.certify.kernel import read_program
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.graph import GraphBuilder, Type, digest, to_bytes
 
@@ -20,7 +20,7 @@ from .kernel.laws import SUM, UNIT, above, affine
 
 
 def read(graph, claim: Claim):
-    return read_claim(claim.data, read_network(*to_bytes(graph)))
+    return read_claim(claim.data, read_program(*to_bytes(graph)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

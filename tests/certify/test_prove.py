@@ -9,11 +9,11 @@ import pytest
 
 from tlverify.certify import Claim, Inequality, box, certify, kernel, robustness
 from tlverify.certify.search.bounds import UnsupportedOp
-from tlverify.graph import GraphBuilder, Type, to_bytes
+from tlverify.graph import GraphBuilder, Type
 
 from . import exact
 from .examples import FAMILIES, files, random_box, random_claim, random_graph
-from .kernel.laws import SUM, UNIT, above, affine
+from .kernel.laws import SUM, UNIT, above
 
 
 def dense(*layers: tuple[np.ndarray, np.ndarray]):
@@ -32,7 +32,7 @@ def classifier(seed: int, *sizes: int):
 
 
 def best(graph, point) -> int:
-    found = exact.values(graph, {"x": [Fraction(float(v)) for v in point]})[graph.outputs[0]]
+    found = exact.values(graph, {"x": [Fraction(float(v)) for v in point]})[graph.outputs[0]].tolist()
     return found.index(max(found))
 
 
@@ -59,7 +59,7 @@ def test_verdicts_are_true(family):
         start = box(graph, ranges, random_claim(rng, graph, Fraction(0)).bad)
         found = [exact.values(graph, point) for point in exact.points(rng, start, 24)]
         reached = max(min(row) for values in found for row in exact.excess(start, values))
-        spread = abs(reached) / 10 + Fraction(1, 1 << 30)
+        spread = abs(reached) / 8 + Fraction(1, 1 << 30)
         claims = []
         for bound in (
             reached - spread,
@@ -220,15 +220,11 @@ def test_a_point_without_a_float_is_unknown_with_a_reason():
 
 
 @OPEN
-def test_the_margin_as_a_float_is_not_above_the_proved_one():
-    graph = affine([[1, 0]], [0])
-    (result,) = certify(graph, [box(graph, UNIT, [[above(graph, 0, Fraction(8, 3))]])])
-    assert (
-        Fraction(float(result.margin)) <= kernel.check(*to_bytes(graph), result.claim.data, result.certificate).margin
-    )
+def test_the_margin_is_a_distance_whatever_the_denominators():
+    (result,) = certify(SUM, [box(SUM, UNIT, [[above(SUM, 0, Fraction(13, 4) + Fraction(1, 3))]])])
+    assert result.margin == pytest.approx(1 / 3)
 
 
-@OPEN
 def test_ternary_weights_are_proved_as_well_as_any():
     """CROWN's bound is 13.2; the kernel must not lose more than rounding where coefficients have few bits."""
     rng = np.random.default_rng(0)

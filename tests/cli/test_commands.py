@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tlverify import __version__
+from tlverify.certify.audit import _arithmetic
+from tlverify.certify.kernel import EXACT, Arithmetic, Program
+from tlverify.certify.kernel.arithmetic import Constant
+from tlverify.certify.kernel.backward import Bounds, Job
 from tlverify.cli import main
 from tlverify.graph import GraphBuilder, Type, save_graph
 
@@ -137,6 +141,61 @@ def test_check_says_what_is_missing(run: Run, model: Path, tmp_path: Path) -> No
     code, _, error = run("check", out)
     assert (code, "0000.claim.json: cannot be read" in error) == (2, True)
     assert "no such file or folder" in run("check", tmp_path / "nothing")[2]
+
+
+@pytest.mark.parametrize("arithmetic", ["exact", "fast", "interval", "z3", "all"])
+def test_check_in_each_arithmetic(run: Run, model: Path, tmp_path: Path, arithmetic: str) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--out", out)
+    code, printed, _ = run("check", out, "--arithmetic", arithmetic, "--json")
+    found = json.loads(printed)
+    assert code == found["exit_code"] == 10
+    assert found["arithmetic"] == arithmetic
+    assert [one["verdict"] for one in found["certificates"]] == ["verified", "falsified", "verified"]
+    asked = ["exact", "fast", "interval", "z3"] if arithmetic == "all" else [arithmetic]
+    for one in found["certificates"]:
+        assert [(a["arithmetic"], a["verdict"]) for a in one["answers"]] == [(name, one["verdict"]) for name in asked]
+    printed = run("check", out / "0000.cert", "--arithmetic", arithmetic)[1]
+    assert ("exact verified, fast verified, interval verified, z3 verified" in printed) == (arithmetic == "all")
+
+
+def test_check_says_unknown_where_an_arithmetic_is_at_its_limit(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certify(run, model, "--index", "0", "--out", tmp_path / "out")
+    monkeypatch.setattr("tlverify.certify.smt.solver.MAX_UNSTABLE", -1)
+    code, printed, _ = run("check", tmp_path / "out", "--arithmetic", "z3")
+    assert (code, printed.startswith("unknown"), "over the limit of -1" in printed) == (20, True, True)
+    code, printed, _ = run("check", tmp_path / "out", "--arithmetic", "all")
+    assert (code, printed.startswith("verified"), "z3 unknown (0 ReLUs" in printed) == (0, True, True)
+
+
+def test_arithmetics_that_disagree_are_exit_70_and_saved(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certify(run, model, "--index", "0", "--out", tmp_path / "out")
+
+    def unsound(program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
+        return [(integer + 1, exponent) for integer, exponent in EXACT.engine(program, bounds, jobs)]
+
+    monkeypatch.setattr("tlverify.certify.fast.fast", lambda: Arithmetic(unsound, EXACT.rules))
+    monkeypatch.chdir(tmp_path)
+    _arithmetic.cache_clear()
+    code, printed, error = run("check", tmp_path / "out", "--arithmetic", "all")
+    again = run("check", tmp_path / "out", "--arithmetic", "all", "--json")
+    _arithmetic.cache_clear()
+    (saved,) = tmp_path.glob("disagreement-*.json")
+    record = json.loads(saved.read_text())
+    assert (code, printed) == (70, "")
+    assert f"arithmetics disagree: exact and fast differ; all answers are in {saved.name}" in error
+    assert json.loads(again[1])["exit_code"] == again[0] == 70
+    assert saved.name == f"disagreement-{record['claim']}.json"
+    assert len({one["margin"] for one in record["answers"][:2]}) == 2
+
+
+def test_an_unknown_arithmetic_is_refused(run: Run, model: Path) -> None:
+    code, _, error = run("check", model, "--arithmetic", "float16")
+    assert (code, "--arithmetic: expected exact, fast, interval, z3 or all, found 'float16'" in error) == (2, True)
 
 
 def test_inspect_prints_a_table_and_graphviz(run: Run, model: Path) -> None:

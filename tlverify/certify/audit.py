@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import platform
 import time
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ class Refuted(kernel.Rejected):
 
 
 class AbsentArithmetic(TlverifyError):
-    """An arithmetic is not part of this installation, or there is none of that name."""
+    """An arithmetic needs a package that is not installed, or there is none of that name."""
 
 
 class Disagreement(Exception):
@@ -54,7 +53,8 @@ class Answer:
     """What one arithmetic says of a certificate.
 
     `verdict` is verified, falsified, rejected, malformed, unknown (nothing proved, nothing wrong) or absent; `reason`
-    is empty if it was accepted; `accepted` holds what it proves. `refutes` if it has a counterexample to the claim.
+    is empty if it was accepted; `accepted` holds what it proves. `step` is where it was rejected. `refutes` if it has a
+    counterexample to the claim.
     """
 
     arithmetic: str
@@ -62,6 +62,7 @@ class Answer:
     reason: str
     accepted: kernel.Accepted | None
     seconds: float
+    step: str = ""
     refutes: bool = False
 
 
@@ -92,7 +93,7 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
 def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> Answer:
     """What one arithmetic says. Raises AbsentArithmetic."""
     begin = time.perf_counter()
-    accepted, reason, refutes = None, "", False
+    accepted, reason, step, refutes = None, "", "", False
     try:
         accepted = check_in(name, program, claim, certificate)
         verdict = accepted.verdict
@@ -100,10 +101,10 @@ def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes)
     except Undecided as rejection:
         verdict, reason = "unknown", rejection.reason
     except kernel.Rejected as rejection:
-        verdict, reason, refutes = "rejected", str(rejection), isinstance(rejection, Refuted)
+        verdict, reason, step, refutes = "rejected", str(rejection), rejection.step, isinstance(rejection, Refuted)
     except kernel.Malformed as malformed:
         verdict, reason = "malformed", str(malformed)
-    return Answer(name, verdict, reason, accepted, time.perf_counter() - begin, refutes)
+    return Answer(name, verdict, reason, accepted, time.perf_counter() - begin, step, refutes)
 
 
 def check_all(program: kernel.Program, claim: bytes, certificate: bytes) -> tuple[Answer, ...]:
@@ -124,13 +125,14 @@ def check_all(program: kernel.Program, claim: bytes, certificate: bytes) -> tupl
 def contradiction(answers: Sequence[Answer]) -> str:
     """How the answers to one certificate contradict each other, or "".
 
-    `exact` and `fast` must say the same, with the same margin, or refuse at the same step for the same reason.
+    `exact` and `fast` must say the same, with the same margin, or refuse at the same step. (Of several things that are
+    wrong with a step they may name different ones: `fast` takes many leaves of a tree at a time.)
     `interval` may prove less or more, but must not accept what `exact` refuses for anything but a weak bound, nor find
     malformed what `exact` accepts. No arithmetic may accept a proof of a claim to which another has a counterexample.
     """
     said = {one.arithmetic: one for one in answers if one.verdict != "absent"}
     exact, fast, interval = said["exact"], said.get("fast"), said.get("interval")
-    if fast and (exact.verdict, exact.reason, exact.accepted) != (fast.verdict, fast.reason, fast.accepted):
+    if fast and (exact.verdict, exact.step, exact.accepted) != (fast.verdict, fast.step, fast.accepted):
         return "exact and fast differ"
     if interval and interval.accepted and not exact.accepted and TOO_WEAK not in exact.reason:
         return "interval accepts what exact refuses"
@@ -152,17 +154,11 @@ def _arithmetic(name: str) -> kernel.Arithmetic:
         from tlverify.certify.fast import fast
 
         return fast()
-    if name not in ARITHMETICS:
-        raise AbsentArithmetic(f"arithmetic: expected one of {', '.join(ARITHMETICS)}, found {name!r}")
-    home = f"tlverify.certify.{name}"
-    try:
-        module = importlib.import_module(home)
-    except ModuleNotFoundError as error:
-        if error.name != home:
-            raise
-        raise AbsentArithmetic(f"the arithmetic {name} is not part of this installation of tlverify") from None
-    found: kernel.Arithmetic = getattr(module, name)()
-    return found
+    if name == "interval":
+        from tlverify.certify.interval import interval
+
+        return interval()
+    raise AbsentArithmetic(f"arithmetic: expected one of {', '.join(ARITHMETICS)}, found {name!r}")
 
 
 def _record(

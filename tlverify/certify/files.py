@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlverify.certify import kernel
+from tlverify.certify import audit, kernel
 from tlverify.certify.prove import Result
 from tlverify.graph import TlverifyError, write_atomic
 
@@ -24,9 +23,10 @@ class FilesError(TlverifyError):
 
 @dataclass(frozen=True)
 class Checked:
-    """What the kernel said of one certificate: `verdict` is verified, falsified, rejected or malformed.
+    """What was said of one certificate: `verdict` is verified, falsified, rejected, malformed or unknown.
 
-    `reason` is empty if it was accepted; `accepted` holds what it proves.
+    `reason` is empty if it was accepted; `accepted` holds what it proves. `answers` are those of the arithmetics that
+    were asked, the one that counts first.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Checked:
     accepted: kernel.Accepted | None
     seconds: float
     size: int
+    answers: tuple[audit.Answer, ...]
 
 
 def save_result(result: Result, folder: Path, name: str) -> None:
@@ -65,32 +66,31 @@ def find_certificates(path: str | os.PathLike[str]) -> list[Place]:
     return found
 
 
-def check_files(certificates: Sequence[Place], graph: str | os.PathLike[str] | None = None) -> Iterator[Checked]:
+def check_files(
+    certificates: Sequence[Place], graph: str | os.PathLike[str] | None = None, arithmetic: str = "exact"
+) -> Iterator[Checked]:
     """Check each certificate against the claim beside it and the graph, which is read once.
 
-    The graph is the one given, or the only `*.graph.json` beside the certificates. FilesError if a file is missing;
-    kernel.Malformed if the graph cannot be read.
+    The graph is the one given, or the only `*.graph.json` beside the certificates. `arithmetic` is one of
+    audit.ARITHMETICS, or "all", where `exact` counts and audit.Disagreement is raised if another contradicts it.
+    FilesError if a file is missing; kernel.Malformed if the graph cannot be read.
     """
     location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
     parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
     network = kernel.read_program(_read(location), _read(parameters))
     for place in certificates:
-        yield _check(network, place)
+        yield _check(network, place, arithmetic)
 
 
-def _check(network: kernel.Program, place: Place) -> Checked:
+def _check(network: kernel.Program, place: Place, arithmetic: str) -> Checked:
     claim = _read(_beside(place, place.name.removesuffix(CERTIFICATE) + CLAIM))
     data = _read(place)
-    begin = time.perf_counter()
-    accepted, verdict, reason = None, "", ""
-    try:
-        accepted = kernel.check_with(network, claim, data)
-        verdict = accepted.verdict
-    except kernel.Rejected as rejection:
-        verdict, reason = "rejected", str(rejection)
-    except kernel.Malformed as malformed:
-        verdict, reason = "malformed", str(malformed)
-    return Checked(place.name, verdict, reason, accepted, time.perf_counter() - begin, len(data))
+    if arithmetic == "all":
+        answers = audit.check_all(network, claim, data)
+    else:
+        answers = (audit.answer(arithmetic, network, claim, data),)
+    first, seconds = answers[0], sum(one.seconds for one in answers)
+    return Checked(place.name, first.verdict, first.reason, first.accepted, seconds, len(data), answers)
 
 
 def _graph_beside(certificate: Place) -> Place:

@@ -81,12 +81,19 @@ def check(
     graph: Annotated[
         Path | None, typer.Option(help="The graph (default: the only *.graph.json beside the certificates).")
     ] = None,
+    arithmetic: Annotated[
+        str, typer.Option(help="exact, fast, interval, z3, or all: each of them, which must not contradict each other.")
+    ] = "exact",
     json: Json = False,
 ) -> None:
-    """Check certificates with the kernel alone, each against the .claim.json beside it."""
+    """Check certificates with the kernel alone, each against the .claim.json beside it.
+
+    `exact` is the reference; docs/TRUST.md says what each of the others trusts. With `all`, two arithmetics that
+    contradict each other are exit code 70, and their answers are saved in disagreement-CLAIM.json.
+    """
     from tlverify.cli.check import check
 
-    check(certificates, graph, json)
+    check(certificates, graph, arithmetic, json)
 
 
 @app.command()

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from tlverify.certify import check_files, find_certificates
+from tlverify.certify.audit import ARITHMETICS, Disagreement, describe
 from tlverify.certify.files import Checked
-from tlverify.cli.output import exit_code, print_json
+from tlverify.cli.output import INTERNAL, exit_code, fail, print_json
 from tlverify.cli.report import printable, seconds
+from tlverify.graph import TlverifyError, write_atomic
 
-STYLES = {"verified": "bold cyan", "falsified": "bold bright_red", "rejected": "bold red", "malformed": "bold red"}
+STYLES = {
+    "verified": "bold cyan",
+    "falsified": "bold bright_red",
+    "rejected": "bold red",
+    "malformed": "bold red",
+    "unknown": "bold yellow",
+}
 
 
-def check(paths: list[Path], graph: Path | None, as_json: bool) -> None:
-    """Check every certificate; exits with the code of the worst verdict."""
-    found = [checked for path in paths for checked in check_files(find_certificates(path), graph)]
+def check(paths: list[Path], graph: Path | None, arithmetic: str, as_json: bool) -> None:
+    """Check every certificate; exits with the code of the worst verdict, or 70 if arithmetics contradict each other."""
+    if arithmetic not in (*ARITHMETICS, "all"):
+        raise TlverifyError(f"--arithmetic: expected {', '.join(ARITHMETICS)} or all, found {arithmetic!r}")
+    try:
+        found = [checked for path in paths for checked in check_files(find_certificates(path), graph, arithmetic)]
+    except Disagreement as disagreement:
+        raise SystemExit(_save(disagreement)) from None
     code = exit_code(checked.verdict for checked in found)
     if as_json:
-        print_json({"certificates": [_data(checked) for checked in found], "exit_code": code})
+        certificates = [_data(checked) for checked in found]
+        print_json({"arithmetic": arithmetic, "certificates": certificates, "exit_code": code})
     else:
         console = Console()
         for checked in found:
             console.print(_line(checked, statement=len(found) == 1), soft_wrap=True)
+            if len(checked.answers) > 1:
+                console.print(_agreement(checked), soft_wrap=True)
         if len(found) > 1:
             counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in STYLES}
             words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
@@ -43,6 +60,21 @@ def _line(checked: Checked, statement: bool) -> Text:
     )
 
 
+def _agreement(checked: Checked) -> Text:
+    """What the other arithmetics said, in one line."""
+    first, *others = checked.answers
+    words = [f"{first.arithmetic} {first.verdict}"]
+    words += [f"{one.arithmetic} {one.verdict}" + (f" ({one.reason})" if one.reason else "") for one in others]
+    return Text(f"           {printable(', '.join(words))}", style="dim")
+
+
+def _save(disagreement: Disagreement) -> int:
+    """Write all answers into a file of the current folder; the exit code."""
+    path = Path(f"disagreement-{disagreement.record['claim']}.json")
+    write_atomic(path, json.dumps(disagreement.record, indent=2, sort_keys=True).encode())
+    return fail(f"arithmetics disagree: {disagreement}; all answers are in {path}, please report them", INTERNAL)
+
+
 def _data(checked: Checked) -> dict[str, object]:
     accepted = checked.accepted
     return {
@@ -55,4 +87,5 @@ def _data(checked: Checked) -> dict[str, object]:
         "margin": str(accepted.margin) if accepted and accepted.margin is not None else None,
         "seconds": round(checked.seconds, 6),
         "bytes": checked.size,
+        "answers": [describe(one) for one in checked.answers],
     }

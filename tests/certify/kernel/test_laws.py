@@ -1,7 +1,7 @@
 import pytest
 
 from ..examples import FAMILIES
-from .laws import LAWS, OPS, false_claims_are_rejected, load, op_is_right, proofs_are_sound
+from .laws import LAWS, OPS, false_claims_are_rejected, load, margins_are_proved, op_is_right
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -16,11 +16,11 @@ def test_op(op, family):
 
 
 def test_every_op_of_the_kernel_is_tested():
-    assert set(load().rules.RULES) == set(OPS)
+    assert load().rules.RULES.keys() == OPS.keys()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_soak(family):
-    proofs_are_sound(load(), [family], range(1000, 1500), 32)
     false_claims_are_rejected(load(), [family], range(1000, 1250))
+    margins_are_proved(load(), [family], range(1000, 1150))

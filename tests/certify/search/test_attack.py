@@ -58,7 +58,9 @@ def test_values_at_points_are_the_networks():
             graph, {name: [Fraction(v) for v in value[index].tolist()] for name, value in points.items()}
         )
         for name in graph.types:
-            np.testing.assert_allclose(table.lower[name][index], [float(v) for v in true[name]], rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(
+                table.lower[name][index], [float(v) for v in true[name].ravel()], rtol=1e-9, atol=1e-12
+            )
         rows = [value for row in exact.excess(claim, true) for value in row]
         np.testing.assert_allclose(g[index], [float(v) for v in rows], rtol=1e-9, atol=1e-12)
 

@@ -11,7 +11,7 @@ from .test_bounds import setup
 
 @pytest.mark.parametrize("seed", range(6))
 def test_slopes(seed):
-    rng, graph, network, table, _ = setup("normal", seed)
+    rng, graph, network, table, *_ = setup("normal", seed)
     output = graph.outputs[0]
     start = {output: np.array([[[rng.gauss(0, 1) for _ in range(network.sizes[output])] for _ in range(2)]])}
     constant = np.zeros((1, 2))

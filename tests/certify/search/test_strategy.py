@@ -15,7 +15,7 @@ from ..test_prove import CENTERS, LABELS, NET
 @pytest.mark.parametrize("epsilon", ["0.02", "0.1", "0.15", "0.2"])
 def test_proposals_are_accepted_with_the_margin_that_was_found(epsilon):
     claims = robustness(NET, CENTERS, LABELS, epsilon)
-    trusted = kernel.read_network(*to_bytes(NET))
+    trusted = kernel.read_program(*to_bytes(NET))
     progress = Progress(np.ones(len(claims), dtype=bool), np.full(len(claims), -np.inf))
     kinds = set()
     for proposal in propose(build(prepare(NET), claims), progress, np.random.default_rng(0)):

@@ -14,14 +14,16 @@ from weakref import WeakKeyDictionary
 import numpy
 
 from tlverify.certify.fast import digits
-from tlverify.certify.fast.digits import DIGIT, DIGIT_BITS, EXACT, Array
+from tlverify.certify.fast.digits import DIGIT, EXACT, Array
+from tlverify.certify.fast.freivalds import recompute
+from tlverify.certify.fast.linear import Linear, most
+from tlverify.certify.fast.selftest import self_test
 from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Constant, Interval, Vector, accumulate
 from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job, propagate
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.program import Dense, Map, Program, Sparse, reach
+from tlverify.certify.kernel.program import Map, Program, reach
 
 BATCH_ENTRIES = 1 << 16  # rows times the widest value: what a cache holds
-MAX_DENSE = 1 << 22  # entries up to which a sparse map is applied as a dense matrix
 
 
 @dataclass
@@ -29,8 +31,8 @@ class Batch:
     """Jobs being propagated together: coefficients by value (batch, n) with an exponent for each job, and constants.
 
     `cut[name]` lists phases that jobs fix: (jobs, neurons, whether active). `boxes[name]` replaces the ends of an
-    input, in digits, (batch, n), and `negatives[name]` is then the sum of its min(0, lower). `slopes[name]` is (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to
-    `exact`.
+    input, in digits, (batch, n), and `negatives[name]` is then the sum of its min(0, lower). `slopes[name]` is
+    (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to `exact`.
     """
 
     pending: dict[str, tuple[Array, Array]]
@@ -44,85 +46,15 @@ class Batch:
     short: set[str] = field(default_factory=set)
 
 
-class Linear:
-    """A map's integer matrix in digits, applied to rows by BLAS."""
-
-    def __init__(self, matrix: Map, xp: ModuleType) -> None:
-        self.exponent = matrix.exponent
-        self.blocks = matrix.blocks if isinstance(matrix, Dense) else 1
-        self.gathers: list[tuple[Array, list[Array]]] = []
-        self.parts: list[Array] = []
-        if isinstance(matrix, Dense):
-            flat = [v for row in matrix.rows for v in row]
-            shape = (matrix.out_features, matrix.in_features)
-            self.parts = [xp.asarray(part, dtype=float).reshape(shape) for part in digits.split(flat)]
-            self.most = _most(digits.split(flat))
-        elif matrix.size * matrix.columns <= MAX_DENSE:
-            self._densify(matrix, xp)
-        else:
-            self._gather(matrix, xp)
-
-    def _densify(self, matrix: Sparse, xp: ModuleType) -> None:
-        flat = [0] * (matrix.size * matrix.columns)
-        for row, pairs in enumerate(matrix.entries):
-            for index, c in pairs:
-                flat[row * matrix.columns + index] += c
-        split = digits.split(flat)
-        self.parts = [xp.asarray(part, dtype=float).reshape(matrix.size, matrix.columns) for part in split]
-        self.most = _most(split)
-
-    def _gather(self, matrix: Sparse, xp: ModuleType) -> None:
-        """For the k-th result entry that a source entry goes into: its number, and the digits of its coefficient."""
-        users: list[list[tuple[int, int]]] = [[] for _ in range(matrix.columns)]
-        for row, pairs in enumerate(matrix.entries):
-            for index, c in pairs:
-                users[index].append((row, c))
-        depth = max(1, max(map(len, users)))
-        count = len(digits.split([c for pairs in users for _, c in pairs] or [0]))
-        self.most = 0.0
-        for k in range(depth):
-            rows = [pairs[k][0] if k < len(pairs) else 0 for pairs in users]
-            split = digits.split([pairs[k][1] if k < len(pairs) else 0 for pairs in users])
-            self.most = max(self.most, _most(split))
-            split += [[-1 if v < 0 else 0 for v in split[-1]] for _ in range(count - len(split))]
-            if len(split) > 1:  # sign extension: lower digits stay in [0, 2^22)
-                split = _extend(split)
-            self.gathers.append((xp.asarray(rows), [xp.asarray(part, dtype=float) for part in split]))
-
-    def apply(self, row: Array, xp: ModuleType) -> list[Array]:
-        """The digits of row M, not carried, for rows (batch, out)."""
-        if self.gathers:
-            count = len(self.gathers[0][1])
-            result = [xp.zeros((len(row), len(self.gathers[0][0]))) for _ in range(count)]
-            for rows, parts in self.gathers:
-                picked = row[:, rows]
-                for total, part in zip(result, parts, strict=True):
-                    total += picked * part
-            return result
-        if self.blocks == 1:
-            return [row @ part for part in self.parts]
-        stacked = row.reshape(len(row) * self.blocks, -1)
-        return [(stacked @ part).reshape(len(row), -1) for part in self.parts]
-
-
-def _extend(split: list[list[int]]) -> list[list[int]]:
-    """Digits whose negative top was moved up: each digit below the top again in [0, 2^22)."""
-    carried = [[v & (1 << DIGIT_BITS) - 1 for v in part] for part in split[:-1]]
-    return [*carried, split[-1]]
-
-
-def _most(split: list[list[int]]) -> float:
-    return float(max(max(map(abs, part)) for part in split))
-
-
 class Prepared:
     """A program and a table of bounds as arrays."""
 
-    def __init__(self, program: Program, bounds: Bounds, xp: ModuleType, maps: dict[int, Linear]) -> None:
+    def __init__(self, program: Program, bounds: Bounds, xp: ModuleType, maps: dict[int, Linear], verify: bool) -> None:
         self.program = program
         self.bounds = bounds
         self.xp = xp
         self.maps = maps
+        self.verify = verify
         self.batch = max(32, BATCH_ENTRIES // max(value.size for value in program.values.values()))
         self.relu_sources = {value.source for value in program.values.values() if value.kind == "relu"}
         self._relus: dict[str, tuple[Any, ...]] = {}
@@ -132,8 +64,15 @@ class Prepared:
 
     def linear(self, matrix: Map) -> Linear:
         if id(matrix) not in self.maps:
-            self.maps[id(matrix)] = Linear(matrix, self.xp)
+            self.maps[id(matrix)] = Linear(matrix, self.xp, self.verify)
         return self.maps[id(matrix)]
+
+    def product(self, row: Array, columns: Array, undone: Array) -> Array:
+        """row @ columns, for a vector or a few columns."""
+        found = row @ columns
+        if self.verify:
+            recompute(row, columns, found, undone)
+        return found
 
     def negative(self, name: str) -> float:
         """sum of min(0, lower), or NaN if that is not exact."""
@@ -152,12 +91,12 @@ class Prepared:
     def bias(self, name: str, bias: Vector) -> tuple[list[Array], float]:
         if name not in self._biases:
             split = digits.split(bias.integers)
-            self._biases[name] = ([self.xp.asarray(part, dtype=float) for part in split], _most(split))
+            self._biases[name] = ([self.xp.asarray(part, dtype=float) for part in split], most(split))
         return self._biases[name]
 
     def relu(self, source: str) -> tuple[Any, ...]:
         """For a ReLU's input: factors for coefficients above and below 0, which neurons are unstable, and columns: the
-        lower ends of the unstable in digits, then ones."""
+        lower ends of the unstable in digits."""
         if source not in self._relus:
             phases, size = self.bounds.phases(source), len(self.bounds[source].lower)
             above, below, lower, unstable = ([0] * size for _ in range(4))
@@ -169,7 +108,7 @@ class Prepared:
                 lower[neuron.index] = neuron.lower
                 unstable[neuron.index] = 1
             xp = self.xp
-            columns = xp.stack([xp.asarray(part, dtype=float) for part in [*digits.split(lower), [1] * size]], 1)
+            columns = xp.stack([xp.asarray(part, dtype=float) for part in digits.split(lower)], 1)
             arrays = (xp.asarray(part, dtype=float) / DIGIT for part in (above, below))
             self._relus[source] = (*arrays, xp.asarray(unstable, dtype=bool), columns)
         return self._relus[source]
@@ -206,14 +145,15 @@ def run(prepared: Prepared, batch: Batch) -> None:
                     batch.undone |= weight * DIGIT >= EXACT
                     unit = exponent + matrix.exponent + prepared.bounds[source].exponent
                     _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
-                product = digits.carry(linear.apply(row, xp), xp)
+                product = digits.carry(linear.apply(row, batch.undone, xp), xp)
                 part, own = _shorten(prepared, batch, source, product, exponent + linear.exponent)
                 _join(batch, source, part, own, xp, short=True)
             if value.bias is not None:
-                parts, most = prepared.bias(name, value.bias)
-                if value.size * DIGIT * most >= EXACT:
-                    batch.undone |= xp.abs(row).sum(1) * most >= EXACT
-                _gain(batch, [row @ part for part in parts], exponent + value.bias.exponent, xp)
+                parts, largest = prepared.bias(name, value.bias)
+                if value.size * DIGIT * largest >= EXACT:
+                    batch.undone |= xp.abs(row).sum(1) * largest >= EXACT
+                gained = [prepared.product(row, part, batch.undone) for part in parts]
+                _gain(batch, gained, exponent + value.bias.exponent, xp)
 
 
 def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], exponent: Array) -> tuple[Array, Array]:
@@ -270,9 +210,9 @@ def _relu(prepared: Prepared, batch: Batch, name: str, source: str, row: Array, 
         jobs, neurons, active = batch.cut[source]
         result[jobs, neurons] = xp.where(active, row[jobs, neurons], 0.0)
         taken[jobs, neurons] = 0.0
-    columns = -(taken @ lower)  # the last is sum |taken|, for the guard
-    batch.undone |= columns[:, -1] * DIGIT >= EXACT
-    parts = [columns[:, k] for k in range(columns.shape[1] - 1)]
+    batch.undone |= -taken.sum(1) * DIGIT >= EXACT
+    columns = -prepared.product(taken, lower, batch.undone)
+    parts = [columns[:, k] for k in range(columns.shape[1])]
     _gain(batch, parts, exponent + prepared.bounds[source].exponent, xp)
     return result
 
@@ -288,16 +228,22 @@ def _least(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Ar
         part = xp.zeros(len(row))
         for side, ends in ((up, lower), (down, upper)):
             if k < len(ends):
-                part = part + (side @ ends[k] if ends[k].ndim == 1 else (side * ends[k]).sum(1))
+                end, own = ends[k], ends[k].ndim == 2  # a box for each job
+                part = part + ((side * end).sum(1) if own else prepared.product(side, end, batch.undone))
         parts.append(part)
     _gain(batch, parts, exponent + prepared.bounds[name].exponent, xp)
 
 
 class Engine:
-    """`engine(program, bounds, jobs)`: the lower bounds that `exact` gives, for all jobs in batches."""
+    """`engine(program, bounds, jobs)`: the lower bounds that `exact` gives, for all jobs in batches.
 
-    def __init__(self, xp: ModuleType = numpy) -> None:
+    `verify_products` checks each product of BLAS. SelfTestError if this machine's float64 is not as it should be.
+    """
+
+    def __init__(self, xp: ModuleType = numpy, verify_products: bool = False) -> None:
+        self_test(xp)
         self.xp = xp
+        self.verify = verify_products
         self._maps: WeakKeyDictionary[Program, dict[int, Linear]] = WeakKeyDictionary()
         self._last: tuple[list[Interval], Prepared] | None = None
 
@@ -309,7 +255,7 @@ class Engine:
             same = len(known) == len(seen) and all(a is b for a, b in zip(known, seen, strict=True))
             if same and prepared.program is program:
                 return prepared
-        prepared = Prepared(program, bounds.copy(), self.xp, self._maps.setdefault(program, {}))
+        prepared = Prepared(program, bounds.copy(), self.xp, self._maps.setdefault(program, {}), self.verify)
         self._last = (seen, prepared)
         return prepared
 

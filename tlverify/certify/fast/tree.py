@@ -5,6 +5,8 @@ A tree whose leaves take steps of their own, or split inputs, is left to kernel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -23,6 +25,28 @@ CHUNK = 4096  # leaves decoded at a time
 Ints = npt.NDArray[numpy.int64]
 
 
+@dataclass(frozen=True)
+class Entries:
+    """What a tree may split: for each entry the number of its value in `names`, and its neuron there. `active` says
+    which neurons of a value are not negative anyway."""
+
+    names: Sequence[str]
+    owner: Ints
+    neuron: Ints
+    active: Mapping[str, npt.NDArray[numpy.bool_]]
+
+    @classmethod
+    def of(cls, read: Tree, prepared: Prepared) -> Entries:
+        names = list(dict.fromkeys(name for name, _ in read.entries))
+        number = {name: k for k, name in enumerate(names)}
+        return cls(
+            names,
+            numpy.array([number[name] for name, _ in read.entries], dtype=numpy.int64),
+            numpy.array([index for _, index in read.entries], dtype=numpy.int64),
+            {name: numpy.array([low >= 0 for low in prepared.bounds[name].lower]) for name in names},
+        )
+
+
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     engine = machine.engine
@@ -36,11 +60,12 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         raise Rejected(where, "only the inputs of a ReLU are split in a tree")
     nodes = numpy.array([node for node, _ in read.splits], dtype=numpy.int64)
     numbers = numpy.array([number for _, number in read.splits], dtype=numpy.int64)
+    entries = Entries.of(read, prepared)
     every = numpy.array(read.leaves, dtype=numpy.int64)
     for start in range(0, len(every), CHUNK):
         leaves = every[start : start + CHUNK]
         path, depth = _paths(leaves, nodes, numbers)
-        _refute(machine, goal, read, prepared, prepared.batch, leaves, path, depth, where)
+        _refute(machine, goal, read, entries, prepared, leaves, path, depth, where)
     machine.next_goal()
 
 
@@ -71,8 +96,8 @@ def _refute(
     machine: Machine,
     goal: Goal,
     read: Tree,
+    entries: Entries,
     prepared: Prepared,
-    size: int,
     leaves: Ints,
     path: Ints,
     depth: Ints,
@@ -90,10 +115,10 @@ def _refute(
         given = raw[first[:, None] + numpy.arange(slopes)]
         if (given > 1 << SLOPE_BITS).any():
             raise Rejected(where, "a slope is above 1")
-        for start in range(0, len(leaves), size):
-            part = slice(start, start + size)
+        for start in range(0, len(leaves), prepared.batch):
+            part = slice(start, start + prepared.batch)
             own = None if words is None else words[part]
-            batch = _batch(prepared, read, disjunct, path[part], own, given[part])
+            batch = _batch(prepared, read, entries, disjunct, path[part], own, given[part])
             run(prepared, batch)
             _compare(machine, goal, read, disjunct, prepared, batch, leaves[part], own, given[part], where)
 
@@ -109,7 +134,13 @@ def _words(raw: npt.NDArray[numpy.uint8], begins: Ints, path: Ints, conjuncts: i
 
 
 def _batch(
-    prepared: Prepared, read: Tree, disjunct: Disjunct, path: Ints, words: Ints | None, given: npt.NDArray[numpy.uint8]
+    prepared: Prepared,
+    read: Tree,
+    entries: Entries,
+    disjunct: Disjunct,
+    path: Ints,
+    words: Ints | None,
+    given: npt.NDArray[numpy.uint8],
 ) -> Batch:
     """The negated combination of each leaf as rows."""
     xp, program, count = prepared.xp, prepared.program, len(path)
@@ -137,7 +168,7 @@ def _batch(
                 rows[name] = (numpy.zeros((count, program.values[name].size)), unit)
             rows[name][0][:, index] += scaled[:, k] * float(min(max(c, -(1 << 60)), 1 << 60))
         constant += scaled[:, k] * float(min(max(bound, -(1 << 60)), 1 << 60))
-    _add_cuts(prepared, read, rows, path, mantissa[:, conjuncts:], power[:, conjuncts:], undone)
+    _add_cuts(prepared, entries, rows, path, mantissa[:, conjuncts:], power[:, conjuncts:], undone)
     zero = numpy.zeros(count)
     total, own = digits.accumulate(zero, zero.astype(numpy.int64), [constant], unit, numpy)
     batch = Batch(
@@ -146,14 +177,14 @@ def _batch(
         xp.asarray(own),
         xp.asarray(undone),
     )
-    batch.cut = _cuts(prepared, read, path)
+    batch.cut = _cuts(prepared, entries, path)
     batch.slopes = _slopes(prepared, read, given)
     return batch
 
 
 def _add_cuts(
     prepared: Prepared,
-    read: Tree,
+    entries: Entries,
     rows: dict[str, tuple[Array, Array]],
     path: Ints,
     mantissa: npt.NDArray[numpy.float64],
@@ -161,13 +192,12 @@ def _add_cuts(
     undone: npt.NDArray[numpy.bool_],
 ) -> None:
     """Rows on split neurons: minus the multiplier of value >= 0, plus that of value <= 0."""
-    if not mantissa.any():
-        return
-    names = numpy.array([name for name, _ in read.entries], dtype=object)
-    indices = numpy.array([index for _, index in read.entries], dtype=numpy.int64)
-    for name in dict.fromkeys(names.tolist()):
-        of_name = numpy.array([other == name for other in names.tolist()])
-        here = (path >= 0) & of_name[numpy.maximum(path, 0) // 2] & (mantissa != 0)
+    used = (path >= 0) & (mantissa != 0)
+    turns = numpy.maximum(path, 0)
+    signed = mantissa * numpy.where(turns % 2 == 1, -1.0, 1.0)
+    owner, neuron = entries.owner[turns // 2], entries.neuron[turns // 2]
+    for number, name in enumerate(entries.names):
+        here = used & (owner == number)
         if not here.any():
             continue
         unit = numpy.where(here, power, 100).min(1)
@@ -175,37 +205,31 @@ def _add_cuts(
         if name in rows:  # the disjunct speaks of this value as well
             undone |= here.any(1)
             continue
-        gap = numpy.where(here, power - unit[:, None], 0)
-        undone |= (gap > 40).any(1)
-        values = mantissa * numpy.ldexp(1.0, numpy.minimum(gap, 40)) * numpy.where(path % 2 == 1, -1.0, 1.0)
-        row = numpy.zeros((len(path), prepared.program.values[name].size))
         leaf, place = numpy.nonzero(here)
-        numpy.add.at(row, (leaf, indices[path[leaf, place] // 2]), values[leaf, place])
+        gap = power[leaf, place] - unit[leaf]
+        numpy.logical_or.at(undone, leaf, gap > 40)
+        row = numpy.zeros((len(path), prepared.program.values[name].size))
+        values = signed[leaf, place] * numpy.ldexp(1.0, numpy.minimum(gap, 40))
+        numpy.add.at(row, (leaf, neuron[leaf, place]), values)
         rows[name] = (row, unit)
 
 
-def _cuts(prepared: Prepared, read: Tree, path: Ints) -> dict[str, tuple[Array, Array, Array]]:
-    """The phases that the leaves fix, each neuron once."""
+def _cuts(prepared: Prepared, entries: Entries, path: Ints) -> dict[str, tuple[Array, Array, Array]]:
+    """The phases that the leaves fix, each neuron once: active if it is cut from below anywhere, or is so anyway."""
     xp = prepared.xp
     found: dict[str, tuple[Array, Array, Array]] = {}
-    by_name: dict[str, list[int]] = {}
-    for number, (name, _) in enumerate(read.entries):
-        by_name.setdefault(name, []).append(number)
     leaf, place = numpy.nonzero(path >= 0)
     turns = path[leaf, place]
-    indices = numpy.array([index for _, index in read.entries], dtype=numpy.int64)
-    for name, numbers in by_name.items():
-        mine = numpy.isin(turns // 2, numbers)
+    owner, neuron = entries.owner[turns // 2], entries.neuron[turns // 2]
+    for number, name in enumerate(entries.names):
+        mine = owner == number
         if not mine.any():
             continue
         width = prepared.program.values[name].size
-        key = leaf[mine] * width + indices[turns[mine] // 2]
-        unique, inverse = numpy.unique(key, return_inverse=True)
-        active = numpy.zeros(len(unique), dtype=bool)
-        numpy.logical_or.at(active, inverse, turns[mine] % 2 == 1)
-        lower = numpy.array([low >= 0 for low in prepared.bounds[name].lower])
+        unique, inverse = numpy.unique(leaf[mine] * width + neuron[mine], return_inverse=True)
+        above = numpy.bincount(inverse, turns[mine] % 2) > 0
         jobs, neurons = unique // width, unique % width
-        found[name] = (xp.asarray(jobs), xp.asarray(neurons), xp.asarray(active | lower[neurons]))
+        found[name] = (xp.asarray(jobs), xp.asarray(neurons), xp.asarray(above | entries.active[name][neurons]))
     return found
 
 

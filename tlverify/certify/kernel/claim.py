@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, enclose
-from tlverify.certify.kernel.errors import Malformed, Rejected
+from tlverify.certify.kernel.errors import MAX_SCALE_BITS, Malformed, Rejected
 from tlverify.certify.kernel.program import Program
-from tlverify.certify.kernel.reader import fields, items, parse_json, rational, tagged
+from tlverify.certify.kernel.reader import fields, items, parse_json, rational, shown, tagged
 
 SEMANTICS = {"real": "parameters and inputs are the exact numbers stored, arithmetic is over the reals"}
 
@@ -146,9 +146,15 @@ def _read_inequality(entry: Any, program: Program, visible: set[str]) -> Inequal
             raise Malformed("terms: expected [value name, index, coefficient]")
         name, index, coefficient = term
         if name not in visible or not 0 <= index < program.values[name].size:
-            raise Malformed(f"terms: {name[:80]}[{index}] is not an entry of an input or output")
+            raise Malformed(f"terms: {shown(name)}[{index}] is not an entry of an input or output")
         if (name, index) in seen:
-            raise Malformed(f"terms: {name[:80]}[{index}] stands twice")
+            raise Malformed(f"terms: {shown(name)}[{index}] stands twice")
         seen.add((name, index))
         read.append((name, index, rational(coefficient, "coefficient")))
-    return Inequality(read, rational(bound, "bound"), strict == 1)
+    limit = rational(bound, "bound")
+    scale = limit.denominator
+    for _, _, coefficient in read:
+        scale = math.lcm(scale, coefficient.denominator)
+        if scale.bit_length() > MAX_SCALE_BITS:
+            raise Malformed(f"inequality: the common denominator is over {MAX_SCALE_BITS} bits")
+    return Inequality(read, limit, strict == 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Vector, decode
-from tlverify.certify.kernel.errors import MAX_NODES, Malformed
+from tlverify.certify.kernel.errors import MAX_NODES, MAX_RANK, Malformed
 from tlverify.certify.kernel.lowering import Lowering, Node
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.reader import fields, items, parse_json, parse_safetensors, shape_of, tagged
@@ -111,8 +111,8 @@ def _read_node(entry: Any, nodes: Mapping[str, Node]) -> Node:
     for key, kind in rule.attributes.items():
         if type(attributes[key]) is not kind:
             raise Malformed(f"node {name!r}: attribute {key!r} is not {kind.__name__}")
-        if kind is list:
-            items(attributes[key], int, f"node {name!r}")
+        if kind is list and len(items(attributes[key], int, f"node {name!r}")) > MAX_RANK:
+            raise Malformed(f"node {name!r}: attribute {key!r} is out of range: over {MAX_RANK} entries")
     if len(sources) != rule.arity and not (rule.arity == 0 and sources):
         raise Malformed(f"node {name!r}: {op} takes {rule.arity or 'one or more'} inputs, found {len(sources)}")
     derived = rule.shape(node, sources)

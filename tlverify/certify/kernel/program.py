@@ -100,6 +100,7 @@ class Sparse:
 
 
 Map = Dense | Sparse
+MAX_ORDERS = 256  # remembered by a program
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class Program:
     def order(self, targets: tuple[str, ...]) -> list[str]:
         """The targets and all that they are computed from, users before what they use."""
         if targets not in self.orders:
+            if len(self.orders) >= MAX_ORDERS:
+                self.orders.clear()
             needed, found = set(targets), []
             for name in reversed(list(self.values)):
                 if name in needed:

@@ -17,7 +17,7 @@ from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slop
 from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import MAX_GOALS, Rejected
 from tlverify.certify.kernel.program import Program, enclose_value
-from tlverify.certify.kernel.reader import fields, items, rational
+from tlverify.certify.kernel.reader import fields, items, rational, shown
 
 Disjunct = Sequence[Inequality]
 Engine = Callable[[Program, Bounds, Sequence[Job]], list[Constant]]
@@ -72,12 +72,12 @@ class Machine:
     def run(self, steps: list[Any]) -> Fraction:
         """Take every step; Rejected unless all goals are closed by the last. Returns the margin."""
         for number, step in enumerate(steps):
-            rule = step.get("rule") if type(step) is dict else None
-            where = f"step {number} ({str(rule)[:20]})"
+            rule = str(step.get("rule")) if type(step) is dict else "None"
+            where = f"step {number} ({rule if rule in self.rules else 'unknown'})"
             if self.goal is None:
                 raise Rejected(where, "it comes after the proof is closed")
-            if type(rule) is not str or rule not in self.rules:
-                raise Rejected(where, f"unknown rule {str(rule)[:40]!r}; known: {', '.join(self.rules)}")
+            if rule not in self.rules:
+                raise Rejected(where, f"unknown rule {rule[:40]!r}; known: {', '.join(self.rules)}")
             try:
                 self.rules[rule](self, self.goal, step, where)
             except Rejected as rejection:
@@ -282,7 +282,7 @@ def negated(combined: Combination, slopes: Slopes, terms: Sequence[tuple[str, in
 def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> None:
     """The table has bounds for name[index]."""
     if name not in machine.program.values or not 0 <= index < machine.program.values[name].size:
-        raise Rejected(where, f"{name[:80]}[{index}] is not an entry of a value of the program")
+        raise Rejected(where, f"{shown(name)}[{index}] is not an entry of a value of the program")
     if name not in goal.bounds:
         raise Rejected(where, f"{name!r} has no bounds yet; an interval step must come first")
 

@@ -86,6 +86,11 @@ def items(data: list[Any], kind: type, what: str) -> list[Any]:
     return data
 
 
+def shown(name: str) -> str:
+    """A name from a file as it may stand in a message: short, with anything but printable ASCII escaped."""
+    return ascii(name[:80])[1:-1]
+
+
 def tagged(data: Any, what: str, form: str) -> None:
     """The object says it is of this format, version 1."""
     if type(data) is not dict or data.get("format") != form or type(data.get("version")) is not int:

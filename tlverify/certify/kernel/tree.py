@@ -18,7 +18,7 @@ from typing import Any
 from tlverify.certify.kernel.arithmetic import Constant
 from tlverify.certify.kernel.backward import Job, Path
 from tlverify.certify.kernel.claim import Inequality
-from tlverify.certify.kernel.errors import MAX_TREE_NODES, Rejected
+from tlverify.certify.kernel.errors import MAX_TREE_DEPTH, MAX_TREE_NODES, Rejected
 from tlverify.certify.kernel.proof import (
     STEPS,
     Combination,
@@ -116,6 +116,11 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
         raise Rejected(where, "the bits are not those of a tree in level order")
     if any(number >= len(entries) for number in numbers):
         raise Rejected(where, f"a split is not among the {len(entries)} entries")
+    depth: list[int] = []
+    for node in nodes:
+        depth.append(depth[(node - 1) // 2] + 1 if node else 0)
+        if depth[-1] >= MAX_TREE_DEPTH:
+            raise Rejected(where, f"the tree is deeper than {MAX_TREE_DEPTH}")
     split = set(nodes)
     rest = [node for node in range(count) if node not in split]
     listing = read_listing(machine.program, sloped, where)

@@ -6,6 +6,8 @@ encoding has a solution for every point of the box, and nothing but points of th
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,7 +23,7 @@ ONE = 0
 
 @dataclass
 class Problem:
-    """Variables by number with their ranges, forms that are 0, pairs (h, s) of which one is 0; each value's forms."""
+    """Variables by number with their ranges, forms that are 0, pairs (h, s) of which one is 0, each value's forms."""
 
     ranges: list[tuple[Fraction, Fraction]] = field(default_factory=lambda: [(Fraction(1), Fraction(1))])
     zeros: list[Form] = field(default_factory=list)
@@ -50,8 +52,11 @@ def unstable(program: Program, bounds: Mapping[str, Interval], needed: Sequence[
     return sum(low < 0 < high for b in sources for low, high in zip(b.lower, b.upper, strict=True))
 
 
-def encode(program: Program, claim: Claim, bounds: Mapping[str, Interval], needed: Sequence[str]) -> Problem:
-    """The needed values, users before what they use, over the claim's region."""
+def encode(
+    program: Program, claim: Claim, bounds: Mapping[str, Interval], needed: Sequence[str], deadline: float = math.inf
+) -> Problem:
+    """The needed values, users before what they use, over the claim's region. TimeoutError after the deadline, a time of
+    `time.monotonic`."""
     problem = Problem()
     for name in reversed(needed):
         value = program.values[name]
@@ -62,7 +67,7 @@ def encode(program: Program, claim: Claim, bounds: Mapping[str, Interval], neede
         elif value.kind == "relu":
             problem.values[name] = _relu(problem, problem.values[value.source], bounds[value.source])
         else:
-            problem.values[name] = _affine(problem, value, bounds)
+            problem.values[name] = _affine(problem, value, bounds, deadline)
     return problem
 
 
@@ -71,7 +76,7 @@ def _relu(problem: Problem, forms: Sequence[Form], bounds: Interval) -> list[For
     result: list[Form] = []
     for form, low, high in zip(forms, bounds.lower, bounds.upper, strict=True):
         if low >= 0:
-            result.append(form)
+            result.append(_named(problem, form, low * unit, high * unit))
         elif high <= 0:
             result.append({})
         else:
@@ -82,7 +87,16 @@ def _relu(problem: Problem, forms: Sequence[Form], bounds: Interval) -> list[For
     return result
 
 
-def _affine(problem: Problem, value: Value, bounds: Mapping[str, Interval]) -> list[Form]:
+def _named(problem: Problem, form: Form, low: Fraction, high: Fraction) -> Form:
+    """A variable for a long form, lest layers of active neurons are multiplied out."""
+    if len(form) <= 2:
+        return form
+    variable = {problem.variable(low, high): Fraction(1)}
+    problem.zeros.append(combine([(Fraction(1), form), (Fraction(-1), variable)]))
+    return variable
+
+
+def _affine(problem: Problem, value: Value, bounds: Mapping[str, Interval], deadline: float) -> list[Form]:
     terms: list[list[tuple[Fraction, Form]]] = [[] for _ in range(value.size)]
     if value.bias is not None:
         unit = Fraction(2) ** value.bias.exponent
@@ -97,7 +111,12 @@ def _affine(problem: Problem, value: Value, bounds: Mapping[str, Interval]) -> l
                 low = sum(min(0, x.lower[index]) for index, _ in pairs)
                 high = sum(max(0, x.upper[index]) for index, _ in pairs)
                 row.append((Fraction(1), {problem.variable(low * step, high * step): Fraction(1)}))
-    return [combine(row) for row in terms]
+    result = []
+    for row in terms:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the time was over while {value.name!r} was encoded")
+        result.append(combine(row))
+    return result
 
 
 def entries(matrix: Map) -> Sequence[Sequence[tuple[int, int]]]:

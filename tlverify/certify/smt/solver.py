@@ -53,7 +53,9 @@ def prove(program: Program, claim: Claim, limit_seconds: float) -> Outcome:
     if count > MAX_UNSTABLE:
         return Outcome("unknown", f"{count} ReLUs may be on either side of 0, over the limit of {MAX_UNSTABLE}")
     try:
-        return _solve(z3, program, claim, encode(program, claim, bounds, needed), deadline)
+        return _solve(z3, program, claim, encode(program, claim, bounds, needed, deadline), deadline)
+    except TimeoutError as late:
+        return Outcome("unknown", str(late))
     except (z3.Z3Exception, ValueError) as error:  # ValueError: a number longer than Python reads or writes
         return Outcome("unknown", f"Z3 failed: {error}")
 
