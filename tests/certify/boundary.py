@@ -479,7 +479,7 @@ def bases() -> dict[str, Base]:
     for seed in range(400):
         graph = network(random.Random(f"boxes {seed}"), 3, 2, 1)
         claims = pair(graph, Fraction(8))
-        steps, payload = input_tree(graph, 4)
+        steps, payload = input_tree(graph, 2)
         margin = _accepted(Base("boxes", graph, *claims, steps, payload))
         if margin is not None and keep("boxes", graph, pair(graph, 8 - margin + Fraction(1, 2**20)), steps, payload):
             break

@@ -120,7 +120,6 @@ def test_data_is_canonical_and_holds_no_number_but_integers():
     assert data["region"] == [{"kind": "box", "input": "x", "lower": ["0", "0"], "upper": ["1", "1"]}]
 
 
-@pytest.mark.xfail(strict=True, reason="open")
 @pytest.mark.parametrize(
     ("ranges", "bad"),
     [

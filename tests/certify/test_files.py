@@ -112,7 +112,6 @@ def test_no_changed_file_is_accepted(record, name):
         assert checked.accepted is None
 
 
-@pytest.mark.xfail(strict=True, reason="open", raises=(zlib.error, EOFError, NotImplementedError, RuntimeError))
 def test_a_damaged_archive_is_a_files_error(record):
     path = archive(record)
     raw = path.read_bytes()

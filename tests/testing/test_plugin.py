@@ -78,14 +78,12 @@ def test_other_parameters_fail_every_certificate(replay, good):
     result.stdout.fnmatch_lines(["*rejected: claim: it is about graph*"])
 
 
-@pytest.mark.xfail(strict=True, reason="open")
 def test_nothing_to_replay_is_a_usage_error(replay, tmp_path):
     result = replay("--tlverify-certificates", tmp_path / "nowhere")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *nowhere: no such file or folder"])
 
 
-@pytest.mark.xfail(strict=True, reason="open")
 def test_a_missing_claim_fails_without_a_traceback(replay, good):
     (good / "a.claim.json").unlink()
     result = replay("--tlverify-certificates", good)

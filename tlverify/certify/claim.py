@@ -6,6 +6,7 @@ Nothing here is trusted for a proof: the kernel reads the claim's bytes itself a
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -146,14 +147,48 @@ def box(
     ranges: dict[str, tuple[Iterable[Number], Iterable[Number]]],
     bad: Sequence[Sequence[Inequality]],
 ) -> Claim:
-    """No input with each entry in its range (lower ends, upper ends; flat) satisfies a conjunction of `bad`."""
+    """No input with each entry in its range (lower ends, upper ends; flat) satisfies a conjunction of `bad`.
+
+    Raises ClaimError if the ranges or the inequalities do not fit the graph.
+    """
     lower = {name: tuple(exact(v, name) for v in ends[0]) for name, ends in ranges.items()}
     upper = {name: tuple(exact(v, name) for v in ends[1]) for name, ends in ranges.items()}
     region = tuple(
         {"kind": "box", "input": name, "lower": [*map(str, lower[name])], "upper": [*map(str, upper[name])]}
         for name in ranges
     )
+    _check_ranges(graph, lower, upper)
+    _check_bad(graph, bad)
     return Claim(digest(graph), region, lower, upper, tuple(tuple(row) for row in bad))
+
+
+def _check_ranges(graph: Graph, lower: dict[str, tuple[Fraction, ...]], upper: dict[str, tuple[Fraction, ...]]) -> None:
+    names = [value.name for value in graph.inputs]
+    if set(lower) != set(names):
+        raise ClaimError(f"ranges: expected one for each input of {names}, found {sorted(lower)}")
+    for value in graph.inputs:
+        size, low, high = math.prod(value.shape), lower[value.name], upper[value.name]
+        if not len(low) == len(high) == size:
+            raise ClaimError(f"range of {value.name!r}: expected {size} ends, found {len(low)} and {len(high)}")
+        for index, (a, b) in enumerate(zip(low, high, strict=True)):
+            if a > b:
+                raise ClaimError(f"range of {value.name!r}: empty at entry {index}, where {a} > {b}")
+
+
+def _check_bad(graph: Graph, bad: Sequence[Sequence[Inequality]]) -> None:
+    visible = {*(value.name for value in graph.inputs), *graph.outputs}
+    if not bad or not all(bad):
+        raise ClaimError("bad: expected one conjunction or more, each of one inequality or more")
+    for inequality in (row for conjuncts in bad for row in conjuncts):
+        seen = set()
+        for name, index, _ in inequality.terms:
+            if name not in visible:
+                raise ClaimError(f"term {name}[{index}]: {name!r} is not an input or output: {sorted(visible)}")
+            if not 0 <= index < math.prod(graph.types[name].shape):
+                raise ClaimError(f"term {name}[{index}]: {name!r} is {graph.types[name]}")
+            if (name, index) in seen:
+                raise ClaimError(f"term {name}[{index}] stands twice in one inequality")
+            seen.add((name, index))
 
 
 def _beats(output: str, other: int, label: int) -> tuple[Inequality, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,5 +110,5 @@ def _beside(place: Place, name: str) -> Place:
 def _read(place: Place) -> bytes:
     try:
         return place.read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FilesError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from None

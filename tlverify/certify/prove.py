@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import chain, groupby
 from types import MappingProxyType
 
@@ -54,8 +56,8 @@ def certify(
 
     `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
 
-    `timeout` is in seconds of search for each claim. A verdict depends on the graph, the claim and the seed only,
-    unless a timeout strikes.
+    `timeout` is in seconds of search for each claim. The same call gives the same certificates on one machine, unless a
+    timeout strikes.
     """
     network = prepare(graph)
     trusted = kernel.read_program(*to_bytes(graph))
@@ -63,6 +65,24 @@ def certify(
         same = list(group)
         for start in range(0, len(same), BATCH):
             yield from _certify_batch(network, trusted, same[start : start + BATCH], timeout, seed, known)
+
+
+def as_float(value: Fraction) -> float:
+    """The nearest float64, or an infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _quietly(proposals: Iterator[Proposal]) -> Iterator[Proposal]:
+    """The search may overflow on extreme numbers; what it then proposes is rejected."""
+    while True:
+        with np.errstate(all="ignore"):
+            proposal = next(proposals, None)
+        if proposal is None:
+            return
+        yield proposal
 
 
 def _certify_batch(
@@ -82,7 +102,9 @@ def _certify_batch(
     begin = time.perf_counter()
     problem = build(network, claims)
     earlier = (Proposal(i, known[claim.digest]) for i, claim in enumerate(claims) if claim.digest in known)
-    for proposal in chain(earlier, propose(problem, progress, np.random.default_rng(seed))):
+    if timeout is not None:
+        progress.deadline = begin + timeout
+    for proposal in chain(earlier, _quietly(propose(problem, progress, np.random.default_rng(seed)))):
         index, claim = proposal.index, claims[proposal.index]
         checking = time.perf_counter()
         try:
@@ -91,13 +113,14 @@ def _certify_batch(
             reasons[index] = f"certificate rejected: {rejection}"
         else:
             progress.open[index] = False
-            margin = progress.margin[index] if accepted.margin is None else float(accepted.margin)
+            margin = progress.margin[index] if accepted.margin is None else as_float(accepted.margin)
             point = read_witness(proposal.data, network.graph) if accepted.verdict == "falsified" else None
             results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, point, 0.0, 0.0)
         check_seconds[index] += time.perf_counter() - checking
-        if timeout is not None and time.perf_counter() - begin > timeout:
-            reasons = [reason or f"timeout after {timeout:g} s" for reason in reasons]
+        if progress.late():
             break
+    if progress.late():
+        reasons = [reason or f"timeout after {timeout:g} s" for reason in reasons]
     search_seconds = (time.perf_counter() - begin - check_seconds.sum()) / count
     for index in progress.rows:
         margin = progress.margin[index]

@@ -40,8 +40,13 @@ class Certificates(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         from tlverify.certify import find_certificates
+        from tlverify.graph import TlverifyError
 
-        for certificate in find_certificates(self.place):
+        try:
+            found = find_certificates(self.place)
+        except TlverifyError as error:
+            raise pytest.UsageError(str(error)) from None
+        for certificate in found:
             yield Certificate.from_parent(self, name=certificate.name, certificate=certificate)
 
 
@@ -54,11 +59,15 @@ class Certificate(pytest.Item):
 
     def runtest(self) -> None:
         from tlverify.certify import check_files
+        from tlverify.certify.kernel import Malformed
+        from tlverify.graph import TlverifyError
 
-        graph = self.config.getoption("--tlverify-graph")
-        for checked in check_files([self.certificate], graph):
-            if checked.accepted is None:
-                pytest.fail(f"{checked.name}: {checked.verdict}: {checked.reason}", pytrace=False)
+        try:
+            (checked,) = check_files([self.certificate], self.config.getoption("--tlverify-graph"))
+        except (TlverifyError, Malformed) as error:
+            pytest.fail(str(error), pytrace=False)
+        if checked.accepted is None:
+            pytest.fail(f"{checked.name}: {checked.verdict}: {checked.reason}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return Path(str(self.certificate)), None, f"certificate {self.name}"

@@ -18,7 +18,7 @@ from tlverify.certify.fast.digits import DIGIT, EXACT, Array
 from tlverify.certify.fast.freivalds import recompute
 from tlverify.certify.fast.linear import Linear, most
 from tlverify.certify.fast.selftest import self_test
-from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Constant, Interval, Vector, accumulate
+from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, accumulate
 from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job, propagate
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Map, Program, reach
@@ -193,7 +193,8 @@ def _join(batch: Batch, name: str, row: Array, exponent: Array, xp: ModuleType, 
     own, known = row.any(1), other.any(1)
     least = xp.where(own & known, xp.minimum(exponent, unit), xp.where(known, unit, exponent))
     up, over = xp.where(own, exponent - least, 0), xp.where(known, unit - least, 0)
-    batch.undone |= xp.maximum(up, over) > 52 - COEFFICIENT_BITS - 4
+    for part, places in ((row, up), (other, over)):  # each below 2^51, so the sum is exact
+        batch.undone |= xp.abs(part).max(1) * digits.power(places, xp) >= EXACT / 2
     total = row * digits.power(up, xp)[:, None] + other * digits.power(over, xp)[:, None]
     batch.pending[name] = (total, least)
 

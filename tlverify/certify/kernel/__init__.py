@@ -43,9 +43,10 @@ EXACT = Arithmetic(propagate_all, RULES)
 class Accepted:
     """What an accepted certificate establishes.
 
-    `verdict` is "verified" (no point of the region is bad; `margin` > 0, or >= 0 where the bad set is strict,
-    is by how much) or "falsified" (the certificate holds a point of the region that is bad). `statement` is
-    the claim in words; `claim` and `graph` are the digests that it is about.
+    `verdict` is "verified" (no point of the region is bad; `margin` is the least bound by which a combination of
+    inequalities was refuted, rounded down: in units of the inequality where its multiplier is 1) or "falsified" (the
+    certificate holds a point of the region that is bad). `statement` is the claim in words; `claim` and `graph` are the
+    digests that it is about.
     """
 
     verdict: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, Vector
+from tlverify.certify.kernel.errors import MAX_PROGRAM_ENTRIES, MAX_PROGRAM_PAIRS, Malformed
 from tlverify.certify.kernel.program import Map, Sparse, Value
 
 Shape = tuple[int, ...]
@@ -38,6 +39,7 @@ class Lowering:
         self.parameters = parameters
         self.values: dict[str, Value] = {}
         self._parts: dict[str, int] = {}
+        self._entries = self._pairs = 0
 
     def input(self, node: Node) -> None:
         """An input of the graph."""
@@ -60,13 +62,26 @@ class Lowering:
     ) -> str:
         """name = sum of map(source) + bias."""
         size = terms[0][1].size
+        self._count(name, size, sum(len(pairs) for _, m in terms if isinstance(m, Sparse) for pairs in m.entries))
         self.values[name] = Value(name, size, "affine", terms, bias, "", direct, direct_sources)
         return name
 
     def relu(self, name: str, source: str) -> str:
         """name = relu(source)."""
+        self._count(name, self.values[source].size, 0)
         self.values[name] = Value(name, self.values[source].size, "relu", (), None, source)
         return name
+
+    def expect(self, name: str, pairs: int) -> None:
+        """Refuse a map of too many pairs before it is built."""
+        if pairs > MAX_PROGRAM_PAIRS:
+            raise Malformed(f"value {name!r}: a map of {pairs} pairs is over the limit of {MAX_PROGRAM_PAIRS}")
+
+    def _count(self, name: str, entries: int, pairs: int) -> None:
+        self._entries += entries
+        self._pairs += pairs
+        if self._entries > MAX_PROGRAM_ENTRIES or self._pairs > MAX_PROGRAM_PAIRS:
+            raise Malformed(f"value {name!r}: the program is over the limit of {MAX_PROGRAM_ENTRIES} entries")
 
     def part(self, node: Node) -> str:
         """A new name for a part of an op."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Vector, decode
-from tlverify.certify.kernel.errors import MAX_NODES, MAX_RANK, Malformed
+from tlverify.certify.kernel.errors import MAX_NODES, MAX_PROGRAM_ENTRIES, MAX_RANK, Malformed
 from tlverify.certify.kernel.lowering import Lowering, Node
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.reader import fields, items, parse_json, parse_safetensors, shape_of, tagged
@@ -38,6 +38,8 @@ def read_program(graph: bytes, parameters: bytes) -> Program:
     for name in items(outputs, str, "outputs"):
         if name not in nodes:
             raise Malformed(f"output {name[:80]!r}: not a value of the graph")
+    if sum(node.size for node in nodes.values() if node.op != "parameter") > MAX_PROGRAM_ENTRIES:
+        raise Malformed(f"graph: its values are over the limit of {MAX_PROGRAM_ENTRIES} entries")
     lowering = Lowering(nodes, stored)
     for node in nodes.values():
         if node.op == "input":

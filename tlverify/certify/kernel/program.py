@@ -18,6 +18,7 @@ from tlverify.certify.kernel.arithmetic import (
     bits,
     outward,
 )
+from tlverify.certify.kernel.errors import MAX_WITNESS_BITS, Rejected
 
 
 class Dense:
@@ -179,6 +180,8 @@ def enclose_value(value: Value, bounds: Mapping[str, Interval], shortened: bool 
         upper = [total + (v << places) for total, v in zip(upper, above, strict=True)]
     if shortened:
         return outward(lower, upper, exponent - 1)
+    if max(bits(lower), bits(upper)) > MAX_WITNESS_BITS:
+        raise Rejected("witness", f"value {value.name!r} needs more than the limit of {MAX_WITNESS_BITS} bits")
     return Interval(lower, upper, exponent - 1)
 
 

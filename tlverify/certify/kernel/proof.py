@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from tlverify.certify.kernel.arithmetic import Constant, Interval, floor_to, intersect
+from tlverify.certify.kernel.arithmetic import Constant, Interval, bits, floor_to, intersect
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
-from tlverify.certify.kernel.errors import MAX_GOALS, Rejected
+from tlverify.certify.kernel.errors import MAX_GOALS, MAX_SCALE_BITS, Rejected
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.kernel.reader import fields, items, rational, shown
 
@@ -90,7 +90,10 @@ class Machine:
             raise Rejected("proof", f"it ends with {len(self.stack) + 1} open goals")
         if self.used != len(self.payload):
             raise Rejected("proof", f"{len(self.payload) - self.used} bytes of the payload are not used by any step")
-        return self.margin[0] * Fraction(2) ** self.margin[1]
+        if bits([self.margin[0]]) + self.margin[1] > MAX_SCALE_BITS:  # rounded down to what can be printed
+            return Fraction(1 << MAX_SCALE_BITS - 1)
+        unit = max(self.margin[1], -MAX_SCALE_BITS)
+        return floor_to(self.margin, unit) * Fraction(2) ** unit
 
     def next_goal(self) -> None:
         """The present goal is proved: go on with the one beneath, after adding the lemmas that are proved now."""

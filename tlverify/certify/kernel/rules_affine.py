@@ -281,6 +281,7 @@ def matmul(node: Node, context: Lowering) -> None:
     weight = _constant(node, 1 if right else 0, context)
     other = context.nodes[node.inputs[0 if right else 1]]
     (m, n), k = node.shape[-2:], context.nodes[node.inputs[0]].shape[-1]
+    context.expect(node.name, node.size * k)
     entries = []
     for batch, i, j in product(range(math.prod(node.shape[:-2])), range(m), range(n)):
         if right:
@@ -339,6 +340,7 @@ def conv2d(node: Node, context: Lowering) -> None:
     weight, bias = _constant(node, 1, context), _constant(node, 2, context)
     out, own, *kernel = context.nodes[node.inputs[1]].shape
     area, plane, channels = math.prod(kernel), math.prod(old.shape[-2:]), old.shape[-3]
+    context.expect(node.name, node.size * own * area)
     places = window(node, old.shape, kernel)
     entries = []
     for image, o in product(range(math.prod(old.shape[:-3])), range(out)):
@@ -368,6 +370,7 @@ def pool_shape(node: Node, sources: list[Node]) -> Shape | None:
 def pooled(node: Node, context: Lowering) -> list[list[int]]:
     """For each entry of a pooling, the entries of the source in its window."""
     old = context.nodes[node.inputs[0]]
+    context.expect(node.name, node.size * math.prod(node.attributes["kernel"]))
     plane = math.prod(old.shape[-2:])
     places = window(node, old.shape, node.attributes["kernel"])
     windows = [[spot for spot in spots if spot is not None] for spots in places]

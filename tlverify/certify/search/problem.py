@@ -66,10 +66,11 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
         for kind, side, convert in (
             ("lower", "lower", _below),
             ("upper", "upper", _above),
-            ("inner_lower", "lower", _first_inside),
-            ("inner_upper", "upper", _last_inside),
         )
     }
+    inner = {n: np.array([[*map(_inside, c.lower[n], c.upper[n])] for c in claims]) for n in names}
+    ends["inner_lower"] = {name: pairs[..., 0] for name, pairs in inner.items()}
+    ends["inner_upper"] = {name: pairs[..., 1] for name, pairs in inner.items()}
     counts = form(claims[0])
     starts = np.cumsum([0, *counts])
     total = int(starts[-1])
@@ -77,17 +78,24 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
     bound = np.zeros((len(claims), total))
     for b, claim in enumerate(claims):
         for r, inequality in enumerate(row for conjuncts in claim.bad for row in conjuncts):
-            bound[b, r] = float(inequality.bound)
+            bound[b, r] = _nearest(inequality.bound)
             for name, index, coefficient in inequality.terms:
                 if name not in rows:
                     rows[name] = np.zeros((len(claims), total, network.sizes[name]))
-                rows[name][b, r, index] += float(coefficient)
+                rows[name][b, r, index] += _nearest(coefficient)
     disjuncts = [np.arange(a, b) for a, b in pairwise(starts)]
     return Problem(network, claims, **ends, rows=rows, bound=bound, disjuncts=disjuncts)
 
 
+LARGEST = 1e300  # ends, bounds and coefficients are held to this; the kernel has the exact ones
+
+
+def _nearest(value: Fraction) -> float:
+    return float(min(max(value, -Fraction(LARGEST)), Fraction(LARGEST)))
+
+
 def _below(value: Fraction) -> float:
-    nearest = float(value)
+    nearest = _nearest(value)
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
@@ -95,12 +103,18 @@ def _above(value: Fraction) -> float:
     return -_below(-value)
 
 
-def _first_inside(value: Fraction) -> float:
-    """The least float32 that is >= value."""
-    nearest = np.float32(float(value))
-    inside = Fraction(float(nearest)) >= value
-    return float(nearest if inside else np.nextafter(nearest, np.float32(np.inf)))
+def _inside(lower: Fraction, upper: Fraction) -> tuple[float, float]:
+    """The least and the greatest float32 between two ends, or else float64; crossed if there is none of either."""
+    with np.errstate(over="ignore"):
+        low, high = _up(lower, np.float32), -_up(-upper, np.float32)
+    if low <= high and abs(low) != math.inf and abs(high) != math.inf:
+        return low, high
+    return _up(lower, np.float64), -_up(-upper, np.float64)
 
 
-def _last_inside(value: Fraction) -> float:
-    return -_first_inside(-value)
+def _up(value: Fraction, kind: type[np.float32] | type[np.float64]) -> float:
+    """The least float of a kind that is >= value."""
+    nearest = kind(_nearest(value))
+    if not np.isfinite(nearest) or Fraction(float(nearest)) >= value:
+        return float(nearest)
+    return float(np.nextafter(nearest, kind(np.inf)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +26,11 @@ class Progress:
 
     open: npt.NDArray[np.bool_]
     margin: Floats
+    deadline: float = math.inf
+
+    def late(self) -> bool:
+        """Whether the search must stop."""
+        return time.perf_counter() > self.deadline
 
     @property
     def rows(self) -> npt.NDArray[np.intp]:
@@ -48,16 +55,18 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
     steps: list[list[dict[str, Any]]] = [[{"rule": "interval", "nodes": names}] for _ in problem.claims]
     yield from _close(problem, progress, table, steps)
 
-    if progress.open.any():
-        rows = progress.rows
+    rows = progress.rows[_has_points(problem, progress.rows)]
+    if len(rows) and not progress.late():
         points, score = attack(problem.take(rows), rng)
         for position, index in enumerate(rows):
             if score[position] >= 0:
                 inputs = [points[value.name][position] for value in network.graph.inputs]
                 yield Proposal(int(index), certificate.witness(problem.claims[index].digest, inputs))
 
-    if progress.open.any():
+    if progress.open.any() and not progress.late():
         for index in progress.rows:
+            if progress.late():
+                return
             part = problem.take(np.array([index]))
             single = table.take(np.array([index]))
             tightened = _tighten(part, single)
@@ -68,9 +77,16 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
                     table.upper[name][index] = single.upper[name][0]
         yield from _close(problem, progress, table, steps)
 
-    if progress.open.any():
+    if progress.open.any() and not progress.late():
         rows = progress.rows
         yield from _close_with_slopes(problem, progress, table.take(rows), rows, steps)
+
+
+def _has_points(problem: Problem, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which claims have a region with a floating-point number in it, where a witness could be."""
+    ends = [(problem.inner_lower[name][rows], problem.inner_upper[name][rows]) for name in problem.inner_lower]
+    found: npt.NDArray[np.bool_] = np.logical_and.reduce([(low <= high).all(1) for low, high in ends])
+    return found
 
 
 def _objective(problem: Problem) -> tuple[dict[str, Floats], Floats]:
