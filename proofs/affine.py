@@ -85,7 +85,9 @@ def _places() -> Iterator[Lemma]:
     )
     x = Ints("x00 x01 x10 x11")
     y = Ints("y00 y01 y10 y11")
-    gathered = {"y[k] = x[0 + i 1 + j 2] for k = 2 i + j": And(*(y[2 * a + b] == x[a + 2 * b] for a in (0, 1) for b in (0, 1)))}
+    gathered = {
+        "y[k] = x[0 + i 1 + j 2] for k = 2 i + j": And(*(y[2 * a + b] == x[a + 2 * b] for a in (0, 1) for b in (0, 1)))
+    }
     yield Lemma(
         "transpose_strides",
         "the strides of x in exchanged order read x transposed",
@@ -153,7 +155,11 @@ def _parts() -> Iterator[Lemma]:
         "concat_disjoint",
         "part 1 takes places [0, w1) of each row and part 2 places w1 + [0, w2): all, and none twice",
         ("concat",),
-        {"0 <= i1 < w1": within(0, i1, w1 - 1), "0 <= i2 < w2": within(0, i2, w2 - 1), "total = w1 + w2": total == w1 + w2},
+        {
+            "0 <= i1 < w1": within(0, i1, w1 - 1),
+            "0 <= i2 < w2": within(0, i2, w2 - 1),
+            "total = w1 + w2": total == w1 + w2,
+        },
         And(i1 != w1 + i2, within(0, i1, total - 1), within(0, w1 + i2, total - 1)),
         (
             Mutant("second part not moved", i1 != i2),

@@ -239,7 +239,7 @@ def _constants() -> Iterator[Lemma]:
         ("accumulate", "digits"),
         {"v = 0": v == 0},
         t + v == t,
-        (Mutant("total lost", t + v == v), Mutant("tiny taken for 0", hypotheses={"v = 0": And(0 <= v, v < 1)})),
+        (Mutant("total lost", t + v == v), Mutant("tiny taken for 0", hypotheses={"v = 0": And(v >= 0, v < 1)})),
     )
     floor = {"n > 0": scale > 0, "k = floor(n m)": is_floor(k, scale * low)}
     yield Lemma(

@@ -64,13 +64,18 @@ def _objective() -> Iterator[Lemma]:
             Mutant("exponent of the other sign", left * odd == k * power),
         ),
     )
+    i, j, n = Ints("i j n")
+    power_i, power_j, least = Reals("power_i power_j least")
     yield Lemma(
         "objective_units",
-        "mu = i 2^e and g = j 2^f give mu g = (i 2^(e+f-q)) j 2^q for the least exponent q of all",
+        "(i 2^e) (j 2^f) = (i n) j 2^q with 2^e 2^f = n 2^q, for the least exponent q of all products",
         ("objective",),
-        {"mu = i 2^e": mu == left * g, "g = j 2^f": nu == right * h, "2^e 2^f = n 2^q": g * h == scale * limit},
-        mu * nu == (left * scale) * right * limit,
-        (Mutant("unit of the multiplier alone", mu * nu == left * right * limit),),
+        {"2^e 2^f = n 2^q": power_i * power_j == n * least},
+        (i * power_i) * (j * power_j) == (i * n) * j * least,
+        (
+            Mutant("not aligned", (i * power_i) * (j * power_j) == i * j * least),
+            Mutant("unit of the multiplier alone", (i * power_i) * (j * power_j) == (i * n) * j * power_i),
+        ),
     )
 
 

@@ -51,6 +51,16 @@ class Format:
         wide_field = z3.ZeroExt(1, power) + ((1 << self.exponent_bits) - 1 - self.bias)
         return z3.fpMul(RNE(), integer, z3.fpFP(sign, wide_field, z3.BitVecVal(0, self.mantissa_bits)))
 
+    def subnormal(self, word: z3.BitVecRef, field: z3.BitVecRef) -> z3.BoolRef:
+        """The word's value is that of the normal word with this exponent field, without its hidden bit.
+
+        Rounded down and rounded up the difference is the same, so it is exact.
+        """
+        sign, _, fraction = self.fields(word)
+        whole, hidden = z3.fpFP(sign, field, fraction), z3.fpFP(sign, field, z3.BitVecVal(0, self.mantissa_bits))
+        value = z3.fpBVToFP(word, z3.FPSort(self.exponent_bits, self.mantissa_bits + 1))
+        return z3.And(*(z3.fpEQ(value, z3.fpSub(mode(), whole, hidden)) for mode in (z3.RTN, z3.RTP)))
+
 
 FORMATS = (Format("float32", 8, 23), Format("float64", 11, 52))
 
@@ -76,12 +86,12 @@ def lemmas() -> Iterator[Lemma]:
         )
         yield Lemma(
             f"decode_{form.name}_subnormal",
-            f"a zero or subnormal word is (-1)^sign fraction 2^(1 - {form.bias})",
+            f"a zero or subnormal word is (-1)^sign fraction 2^(1 - {form.bias}): exponent 1 without the hidden bit",
             ("decode",),
             {"exponent = 0": exponent == 0},
-            z3.fpEQ(stored, form.decoded(word, 0, one)),
+            form.subnormal(word, one),
             (
                 Mutant("hidden bit", z3.fpEQ(stored, form.decoded(word, 1, one))),
-                Mutant("exponent 0 for 1", z3.fpEQ(stored, form.decoded(word, 0, exponent))),
+                Mutant("exponent 2 for 1", form.subnormal(word, one + 1)),
             ),
         )

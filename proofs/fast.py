@@ -133,13 +133,13 @@ def _floors() -> Iterator[Lemma]:
         If(v >= 0, v < n, -n <= v),
         (
             Mutant("longer v", hypotheses={"|v| < 2^63": absolute(v) < 1 << 66}),
-            Mutant("0 for negative v", And(0 <= v, v < n)),
+            Mutant("0 for negative v", And(v >= 0, v < n)),
         ),
     )
 
 
 def _guards() -> Iterator[Lemma]:
-    a, b, w, s, t, most, weight, limit, up, over = Ints("a b w s t most weight limit up over")
+    a, b, w, s, t, most, weight, limit, up = Ints("a b w s t most weight limit up")
     yield Lemma(
         "guard_products",
         "one product more: |s| <= A W, |w| <= W imply |s + a w| <= (A + |a|) W: the guard is sum |a| times max |w|",
@@ -162,7 +162,10 @@ def _guards() -> Iterator[Lemma]:
         },
         And(absolute(s) < 1 << 53, absolute(t) < 1 << 53, absolute(s + t) < 1 << 53),
         (
-            Mutant("the sum alone is small", hypotheses={"|s| <= S": absolute(s + t) <= weight, "|t| <= T": absolute(t) <= 1 << 53}),
+            Mutant(
+                "the sum alone is small",
+                hypotheses={"|s| <= S": absolute(s + t) <= weight, "|t| <= T": absolute(t) <= 1 << 53},
+            ),
             Mutant("largest of S and T", hypotheses={"S + T < 2^53": maximum(weight, most) < 1 << 53}),
         ),
     )
@@ -176,23 +179,18 @@ def _guards() -> Iterator[Lemma]:
     )
     yield Lemma(
         "guard_join",
-        "|a| < A, |b| < B and A 2^p + B 2^q <= 2^53 keep a 2^p + b 2^q exact: lengths and shifts count together",
+        "s = a 2^p and t = b 2^q below 2^51 have an exact sum: the length of a row and its shift count together",
         ("guard",),
-        {
-            "|a| < A": absolute(a) < weight,
-            "|b| < B": absolute(b) < most,
-            "2^p, 2^q >= 1": And(up >= 1, over >= 1),
-            "A 2^p + B 2^q <= 2^53": weight * up + most * over <= 1 << 53,
-        },
-        absolute(a * up + b * over) < 1 << 53,
+        {"|s| < 2^51": absolute(s) < 1 << 51, "|t| < 2^51": absolute(t) < 1 << 51},
+        absolute(s + t) < 1 << 52,
         (
             Mutant(
-                "shifts alone are limited",
-                hypotheses={"A 2^p + B 2^q <= 2^53": And(up <= 1 << 26, over <= 1 << 26, weight <= 1 << 52, most <= 1 << 22)},
+                "shift alone is limited",
+                hypotheses={"|s| < 2^51": And(s == a * up, within(1, up, 1 << 26), absolute(a) < 1 << 52)},
             ),
             Mutant(
-                "a third row on a sum of two",
-                hypotheses={"A 2^p + B 2^q <= 2^53": And(up <= 1 << 26, over <= 1 << 26, weight <= 1 << 49, most <= 1 << 22)},
+                "a third row joins a sum of two",
+                hypotheses={"|t| < 2^51": And(t == b * up, within(1, up, 1 << 26), absolute(b) < 1 << 49)},
             ),
         ),
     )

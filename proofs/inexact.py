@@ -90,7 +90,11 @@ def _batch_norm() -> Iterator[Lemma]:
         "batch_norm_square",
         "c root = f and root root = v + eps > 0 imply c c = f f / (v + eps), with the sign of f",
         ("batch_norm", "inexact"),
-        {"root root = v + eps": root * root == variance + epsilon, "root > 0": root > 0, "c root = f": c * root == factor},
+        {
+            "root root = v + eps": root * root == variance + epsilon,
+            "root > 0": root > 0,
+            "c root = f": c * root == factor,
+        },
         And(c * c * (variance + epsilon) == factor * factor, If(factor >= 0, c >= 0, c < 0)),
         (
             Mutant("epsilon outside the root", c * c * variance == factor * factor),

@@ -68,7 +68,9 @@ def _affine() -> Iterator[Lemma]:
             Mutant("bias not doubled", within(center - radius + b, 2 * z, center + radius + b)),
             Mutant("bias dropped", center - radius <= 2 * z),
             Mutant("z not doubled", within(center - radius + 2 * b, z, center + radius + 2 * b)),
-            Mutant("|M| lost", within(center - w1 * (hi1 - lo1) - w2 * (hi2 - lo2) + 2 * b, 2 * z, center + radius + 2 * b)),
+            Mutant(
+                "|M| lost", within(center - w1 * (hi1 - lo1) - w2 * (hi2 - lo2) + 2 * b, 2 * z, center + radius + 2 * b)
+            ),
             Mutant("second radius left out", 2 * z <= center + absolute(w1) * (hi1 - lo1) + 2 * b),
         ),
     )

@@ -36,7 +36,8 @@ class Mutant:
 class Lemma:
     """`hypotheses` imply `conclusion`, whatever the values of their free variables.
 
-    `rules` names the rules of the calculus, op rows and places that rely on it; `hypotheses` are keyed by what they say.
+    `rules` names the rules of the calculus, op rows and places that rely on it; `hypotheses` are keyed by what they
+    say.
     """
 
     name: str

@@ -83,7 +83,10 @@ def _clamp() -> Iterator[Lemma]:
         ("clamp", "interval"),
         {"l <= z": lo <= z, "z <= u": z <= hi},
         within(clamp(lo), clamp(z), clamp(hi)),
-        (Mutant("ends not clamped", within(lo, clamp(z), hi)), Mutant("p and q themselves below", clamp(hi) <= clamp(z))),
+        (
+            Mutant("ends not clamped", within(lo, clamp(z), hi)),
+            Mutant("p and q themselves below", clamp(hi) <= clamp(z)),
+        ),
     )
 
 

@@ -125,7 +125,10 @@ def _cases() -> Iterator[Lemma]:
         Implies(region, Not(bad)),
         (
             Mutant("a disjunct dropped", hypotheses={"second closed": Implies(And(region, second), Not(first))}),
-            Mutant("cuts of one disjunct against another", hypotheses={"first closed": Implies(And(region, second), Not(first))}),
+            Mutant(
+                "cuts of one disjunct against another",
+                hypotheses={"first closed": Implies(And(region, second), Not(first))},
+            ),
         ),
     )
     yield Lemma(

@@ -15,9 +15,9 @@ from proofs import (
     piecewise,
     region,
     relu,
+    replay,
     split,
     tree,
-    replay,
     windows,
 )
 from proofs.lemma import Lemma

@@ -1,6 +1,6 @@
 """Rule `tree`: nodes in level order, the path of a leaf, multipliers in 16 bits.
 
-The children of the i-th split are nodes 2 i + 1 (below) and 2 i + 2 (above); the number of the i-th split is at most 2 i.
+The children of the i-th split are nodes 2 i + 1 (below) and 2 i + 2 (above), and its own number is at most 2 i.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def _numbers() -> Iterator[Lemma]:
         "nodes = 2 splits + 1 gives both children of every split a number below nodes: no half is missing",
         ("tree",),
         {"0 <= i < splits": within(0, i, splits - 1), "child of i": child},
-        And(1 <= v, v < 2 * splits + 1),
+        And(v >= 1, v < 2 * splits + 1),
         (
-            Mutant("nodes = 2 splits", And(1 <= v, v < 2 * splits)),
+            Mutant("nodes = 2 splits", And(v >= 1, v < 2 * splits)),
             Mutant("root is a child", v > 1),
         ),
     )
@@ -99,7 +99,9 @@ def _numbers() -> Iterator[Lemma]:
         closed(node),
         (
             Mutant("below alone", hypotheses={"children closed": closed(2 * i + 1)}),
-            Mutant("children of another split", hypotheses={"children closed": And(closed(2 * j + 1), closed(2 * j + 2))}),
+            Mutant(
+                "children of another split", hypotheses={"children closed": And(closed(2 * j + 1), closed(2 * j + 2))}
+            ),
         ),
     )
 
@@ -126,8 +128,14 @@ def _path() -> Iterator[Lemma]:
         {"z in [l, u]": within(lo * unit, z, hi * unit)},
         Or(within(lo * unit, z, middle * unit), within(middle * unit, z, hi * unit)),
         (
-            Mutant("each half rounds for itself", Or(within(lo * unit, z, middle * unit), within((middle + 1) * unit, z, hi * unit))),
-            Mutant("another box's middle above", Or(within(lo * unit, z, middle * unit), within(other * unit, z, hi * unit))),
+            Mutant(
+                "each half rounds for itself",
+                Or(within(lo * unit, z, middle * unit), within((middle + 1) * unit, z, hi * unit)),
+            ),
+            Mutant(
+                "another box's middle above",
+                Or(within(lo * unit, z, middle * unit), within(other * unit, z, hi * unit)),
+            ),
             Mutant("open halves", Or(And(lo * unit <= z, z < middle * unit), And(middle * unit < z, z <= hi * unit))),
         ),
     )
@@ -146,7 +154,7 @@ def _path() -> Iterator[Lemma]:
         {"part": within(low, z, high), "turn: z <= m": z <= x},
         within(low, z, minimum(high, x)),
         (
-            Mutant("end replaced, not tightened", And(low <= z, z <= minimum(high, x - 1))),
+            Mutant("end a unit too low", And(low <= z, z <= minimum(high, x - 1))),
             Mutant("turn the other way", hypotheses={"turn: z <= m": z >= x}),
         ),
     )

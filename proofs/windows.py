@@ -59,7 +59,7 @@ def _windows() -> Iterator[Lemma]:
         "a place in the padding is left out of the sum, as if it held 0",
         ("conv2d", "avg_pool2d"),
         {"z = sum of what is inside": z == If(inside, w * x, 0)},
-        z == w * If(And(0 <= i, i < size), x, 0),
+        z == w * If(And(i >= 0, i < size), x, 0),
         (Mutant("edge repeated", z == w * x), Mutant("row of the other side", z == w * If(i < size, x, 0))),
     )
 
@@ -73,7 +73,6 @@ def _channels() -> Iterator[Lemma]:
         {
             "0 <= o < groups share": And(o >= 0, o < groups * share),
             "q = o // share": And(q * share <= o, o < (q + 1) * share),
-            "share >= 1": share >= 1,
         },
         within(0, q, groups - 1),
         (

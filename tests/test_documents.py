@@ -17,7 +17,12 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
     [("README.md", 0, "verified"), ("docs/by-hand.md", 0, "verified 1/4")],
 )
 def test_example_runs(
-    name: str, block: int, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    block: int,
+    printed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     source = BLOCK.findall((ROOT / name).read_text())[block]

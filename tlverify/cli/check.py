@@ -11,6 +11,7 @@ from rich.text import Text
 from tlverify.certify import check_files, find_certificates
 from tlverify.certify.audit import ARITHMETICS, Disagreement, describe
 from tlverify.certify.files import Checked
+from tlverify.certify.prove import as_float
 from tlverify.cli.output import INTERNAL, exit_code, fail, print_json
 from tlverify.cli.report import printable, seconds
 from tlverify.graph import TlverifyError, write_atomic
@@ -54,7 +55,7 @@ def _line(checked: Checked, statement: bool) -> Text:
     if checked.accepted is not None:
         words = checked.accepted.statement if statement else f"claim {checked.accepted.claim[:12]}"
         if checked.accepted.margin is not None:
-            words += f" (margin {float(checked.accepted.margin):.6g})"
+            words += f" (margin {as_float(checked.accepted.margin):.6g})"
     return Text.assemble(
         (f"{checked.verdict:<10}", STYLES[checked.verdict]), f"{printable(checked.name)}  {printable(words)}"
     )

@@ -38,14 +38,9 @@ def solve(problem, inputs):
     for name, numbers in inputs.items():
         for form, number in zip(problem.values[name], numbers, strict=True):
             solution[next(iter(form))] = Fraction(number)
-    split = dict(problem.pairs)
-    for form in problem.zeros:  # of the form z - h + s, or z - h for an active neuron
-        h = max(k for k in form if k not in split.values())
-        s = split.get(h)
+    for form, (h, s) in zip(problem.zeros, problem.pairs, strict=True):
         z = evaluate({k: c for k, c in form.items() if k not in (h, s)}, solution)
-        solution[h] = z if s is None else max(z, Fraction(0))
-        if s is not None:
-            solution[s] = max(-z, Fraction(0))
+        solution[h], solution[s] = max(z, Fraction(0)), max(-z, Fraction(0))
     return solution
 
 

@@ -19,7 +19,7 @@ from tlverify.certify.fast.freivalds import recompute
 from tlverify.certify.fast.linear import Linear, most
 from tlverify.certify.fast.selftest import self_test
 from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, accumulate
-from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job, propagate
+from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job, propagate, reduce
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Map, Program, reach
 
@@ -61,6 +61,7 @@ class Prepared:
         self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
         self._biases: dict[str, tuple[list[Array], float]] = {}
         self._negatives: dict[str, float] = {}
+        self._lower: dict[str, Array] = {}
 
     def linear(self, matrix: Map) -> Linear:
         if id(matrix) not in self.maps:
@@ -80,6 +81,13 @@ class Prepared:
             total = sum(low for low in self.bounds[name].lower if low < 0)
             self._negatives[name] = float(total) if -total < 1 << 52 else float("nan")
         return self._negatives[name]
+
+    def lower(self, name: str) -> Array:
+        """Lower ends as floats, held to -2^52."""
+        if name not in self._lower:
+            ends = [float(min(max(low, -int(EXACT)), 0)) for low in self.bounds[name].lower]
+            self._lower[name] = self.xp.asarray(ends)
+        return self._lower[name]
 
     def box(self, name: str) -> tuple[list[Array], list[Array]]:
         """The ends of an input in digits."""
@@ -142,6 +150,10 @@ def run(prepared: Prepared, batch: Batch) -> None:
                     batch.undone |= weight * linear.most >= EXACT
                 if matrix.inexact:
                     far = digits.split([reach(prepared.bounds[source])])
+                    if source in batch.cut:  # their reach is less
+                        batch.undone[batch.cut[source][0]] = True
+                    if source in batch.boxes:
+                        batch.undone[:] = True
                     batch.undone |= weight * DIGIT >= EXACT
                     unit = exponent + matrix.exponent + prepared.bounds[source].exponent
                     _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
@@ -170,7 +182,8 @@ def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], expo
         negative = xp.full(len(short), charge)
         if name in batch.cut:
             jobs, neurons, active = batch.cut[name]
-            lower = xp.asarray(prepared.bounds[name].lower, dtype=float)[neurons]
+            lower = prepared.lower(name)[neurons]
+            batch.undone[jobs[lower <= -EXACT]] = True
             xp.add.at(negative, jobs, xp.where(active, -xp.minimum(lower, 0.0), 0.0))
         _gain(batch, [xp.where(floored, negative, 0.0)], exponent + prepared.bounds[name].exponent, xp)
     return short, exponent
@@ -279,6 +292,7 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
     xp, program, count = prepared.xp, prepared.program, len(jobs)
     undone = numpy.zeros(count, dtype=bool)
     rows: dict[str, Any] = {}
+    exponents: dict[str, Any] = {}
     constants = [accumulate((0, 0), job.constant) for job in jobs]
     slopes: dict[str, Any] = {}
     phases: dict[str, dict[tuple[int, int], bool]] = {}
@@ -287,9 +301,11 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
         for name, row in job.rows.items():
             if name not in rows:
                 rows[name] = numpy.zeros((count, program.values[name].size))
-            undone[j] |= any(abs(v) >= EXACT for v in row.values())
+                exponents[name] = numpy.zeros(count, dtype=numpy.int64)
+            reduced, exponents[name][j] = reduce(row, job.exponent)
+            undone[j] |= any(abs(v) >= EXACT for v in reduced.values())
             if not undone[j]:
-                rows[name][j, list(row)] = list(row.values())
+                rows[name][j, list(reduced)] = list(reduced.values())
         for name, given in job.slopes.items():
             if name not in slopes:
                 slopes[name] = numpy.full((count, program.values[name].size), -1.0)
@@ -305,11 +321,10 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
     negatives = {}
     for name, (low, _) in boxes.items():
         totals = [sum(v for v in row if v < 0) for row in low]
-        undone |= numpy.array([-total >= EXACT for total in totals])
+        undone |= numpy.array([-total >= EXACT or name in prepared.relu_sources for total in totals])
         negatives[name] = xp.asarray([float(max(total, -(1 << 52))) for total in totals])
-    exponents = xp.asarray([job.exponent for job in jobs], dtype=numpy.int64)
     return Batch(
-        {name: (xp.asarray(row), exponents) for name, row in rows.items()},
+        {name: (xp.asarray(row), xp.asarray(exponents[name])) for name, row in rows.items()},
         xp.asarray([float(c) for c, _ in constants]),
         xp.asarray([e for _, e in constants], dtype=numpy.int64),
         xp.asarray(undone),

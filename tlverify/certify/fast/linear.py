@@ -52,10 +52,10 @@ class Linear:
         for k in range(depth):
             rows = [pairs[k][0] if k < len(pairs) else 0 for pairs in users]
             split = digits.split([pairs[k][1] if k < len(pairs) else 0 for pairs in users])
-            self.most = max(self.most, most(split))
             split += [[-1 if v < 0 else 0 for v in split[-1]] for _ in range(count - len(split))]
             if len(split) > 1:  # sign extension: lower digits stay in [0, 2^22)
                 split = _extend(split)
+            self.most = max(self.most, most(split))
             self.gathers.append((xp.asarray(rows), [xp.asarray(part, dtype=float) for part in split]))
 
     def apply(self, row: Array, undone: Array, xp: ModuleType) -> list[Array]:

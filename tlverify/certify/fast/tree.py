@@ -55,9 +55,8 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         exact_tree.check_tree(machine, goal, step, where)
         return
     read = read_tree(machine, goal, step, where)
+    exact_tree.require_bounds(goal, where)
     prepared = engine.prepare(machine.program, goal.bounds)
-    if any(name not in prepared.relu_sources for name, _ in read.entries):
-        raise Rejected(where, "only the inputs of a ReLU are split in a tree")
     nodes = numpy.array([node for node, _ in read.splits], dtype=numpy.int64)
     numbers = numpy.array([number for _, number in read.splits], dtype=numpy.int64)
     entries = Entries.of(read, prepared)
@@ -70,10 +69,11 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
 
 
 def _phases_only(machine: Machine, step: dict[str, Any]) -> bool:
-    """No entry is an input's; malformed entries are left to the reader."""
+    """Every entry is of a ReLU's input; malformed entries are left to the reader."""
+    sources = {value.source for value in machine.program.values.values() if value.kind == "relu"}
     entries = step.get("entries")
     names = [pair[0] for pair in entries if type(pair) is list and pair] if type(entries) is list else []
-    return all(type(name) is str and name not in machine.program.inputs for name in names)
+    return all(type(name) is str and name in sources and name not in machine.program.inputs for name in names)
 
 
 def _paths(leaves: Ints, nodes: Ints, numbers: Ints) -> tuple[Ints, Ints]:
@@ -172,7 +172,7 @@ def _batch(
     zero = numpy.zeros(count)
     total, own = digits.accumulate(zero, zero.astype(numpy.int64), [constant], unit, numpy)
     batch = Batch(
-        {name: (xp.asarray(row), xp.asarray(exponent)) for name, (row, exponent) in rows.items()},
+        {name: tuple(map(xp.asarray, _reduce(row, exponent))) for name, (row, exponent) in rows.items()},
         xp.asarray(total),
         xp.asarray(own),
         xp.asarray(undone),
@@ -180,6 +180,14 @@ def _batch(
     batch.cut = _cuts(prepared, entries, path)
     batch.slopes = _slopes(prepared, read, given)
     return batch
+
+
+def _reduce(row: Array, exponent: Array) -> tuple[Array, Array]:
+    """kernel.backward.reduce for each row."""
+    integers = numpy.where(numpy.abs(row) < EXACT, row, 0).astype(numpy.int64)
+    lowest = numpy.bitwise_or.reduce(integers, axis=1)
+    lowest = numpy.maximum(lowest & -lowest, 1)
+    return row / lowest[:, None], exponent + (numpy.frexp(lowest)[1] - 1)
 
 
 def _add_cuts(
@@ -207,9 +215,9 @@ def _add_cuts(
             continue
         leaf, place = numpy.nonzero(here)
         gap = power[leaf, place] - unit[leaf]
-        numpy.logical_or.at(undone, leaf, gap > 40)
+        numpy.logical_or.at(undone, leaf, gap > 30)
         row = numpy.zeros((len(path), prepared.program.values[name].size))
-        values = signed[leaf, place] * numpy.ldexp(1.0, numpy.minimum(gap, 40))
+        values = signed[leaf, place] * numpy.ldexp(1.0, numpy.minimum(gap, 30))
         numpy.add.at(row, (leaf, neuron[leaf, place]), values)
         rows[name] = (row, unit)
 

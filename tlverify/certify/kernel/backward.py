@@ -157,9 +157,19 @@ def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
 
 def _spread(row: Mapping[int, int], size: int, exponent: int) -> Vector:
     integers = [0] * size
-    for index, value in row.items():
+    reduced, own = reduce(row, exponent)
+    for index, value in reduced.items():
         integers[index] = value
-    return Vector(integers, exponent)
+    return Vector(integers, own)
+
+
+def reduce(row: Mapping[int, int], exponent: int) -> tuple[Mapping[int, int], int]:
+    """The same row without common factors of two, so that it does not matter how it was written."""
+    common = 0
+    for value in row.values():
+        common |= value
+    zeros = max((common & -common).bit_length() - 1, 0)
+    return {index: value >> zeros for index, value in row.items()}, exponent + zeros
 
 
 def _shorten(row: Vector, bounds: Interval, constant: Constant) -> tuple[Vector, Constant]:

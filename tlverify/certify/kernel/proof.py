@@ -15,7 +15,7 @@ from typing import Any
 from tlverify.certify.kernel.arithmetic import Constant, Interval, bits, floor_to, intersect
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
-from tlverify.certify.kernel.errors import MAX_GOALS, MAX_SCALE_BITS, Rejected
+from tlverify.certify.kernel.errors import MAX_GOALS, MAX_SCALE_BITS, MAX_TREE_DEPTH, Rejected
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.kernel.reader import fields, items, rational, shown
 
@@ -84,8 +84,8 @@ class Machine:
                 if rejection.step == where:
                     raise
                 raise Rejected(where, f"{rejection.step}: {rejection.reason}") from None
-            if len(self.stack) > MAX_GOALS:
-                raise Rejected(where, f"more than {MAX_GOALS} goals are open")
+            if len(self.stack) > MAX_GOALS or len(self.goal.cuts if self.goal else ()) > MAX_TREE_DEPTH:
+                raise Rejected(where, f"more than {MAX_GOALS} goals are open, or {MAX_TREE_DEPTH} cuts hold in one")
         if self.goal is not None or self.margin is None:
             raise Rejected("proof", f"it ends with {len(self.stack) + 1} open goals")
         if self.used != len(self.payload):
@@ -97,15 +97,11 @@ class Machine:
 
     def next_goal(self) -> None:
         """The present goal is proved: go on with the one beneath, after adding the lemmas that are proved now."""
-        self.goal = None
-        while self.stack:
-            top = self.stack.pop()
-            if isinstance(top, Goal):
-                self.goal = top
-                return
+        top = self.stack.pop() if self.stack else None
+        if isinstance(top, Lemma):
             tighten(top.goal.bounds, top.name, top.index, top.bound, top.upper)
-            self.goal = top.goal
-            return
+            top = top.goal
+        self.goal = top
 
     def refute(self, combined: Combination, found: Constant, where: str) -> None:
         """The negated combination is > 0 everywhere (>= 0 will do if a strict inequality takes part)."""
@@ -317,6 +313,8 @@ def read_listing(program: Program, data: dict[str, Any], where: str) -> Listing:
             raise Rejected(where, f"slopes are given for {name[:80]!r}, which takes none")
         if type(indices) is not list or not all(0 <= i < value.size for i in items(indices, int, where)):
             raise Rejected(where, f"slopes of {name!r}: expected a list of its neurons")
+        if len(set(indices)) != len(indices):
+            raise Rejected(where, f"slopes of {name!r}: a neuron stands twice")
         listing.append((name, indices))
     return listing
 

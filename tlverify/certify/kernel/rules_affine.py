@@ -314,7 +314,7 @@ def window(node: Node, old: Shape, kernel: Sequence[int]) -> list[list[int | Non
 def _window_shape(node: Node, old: Shape, kernel: Sequence[int]) -> tuple[int, int] | None:
     stride, padding = node.attributes["stride"], node.attributes["padding"]
     grow = node.attributes.get("dilation", [1, 1])
-    if not len(kernel) == len(stride) == len(grow) == 2 or len(padding) != 4 or len(old) < 3:
+    if not len(kernel) == len(stride) == len(grow) == 2 or len(padding) != 4 or len(old) < 2:
         return None
     if min([*kernel, *stride, *grow]) < 1 or min(padding) < 0:
         return None

@@ -94,7 +94,7 @@ def max_pool2d(node: Node, context: Lowering) -> None:
 
 
 def _largest_of_groups(node: Node, context: Lowering, members: list[list[int]]) -> None:
-    """The largest of each group of entries of the source; short groups repeat their first member."""
+    """The largest of each group of entries of the source; short groups repeat their last member."""
     x, old = context.source(node.inputs[0]), context.nodes[node.inputs[0]]
     longest = max(map(len, members))
     picks = [[group[min(k, len(group) - 1)] for group in members] for k in range(longest)]

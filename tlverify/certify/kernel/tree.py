@@ -108,11 +108,15 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
         if type(inner) is not dict or inner.get("rule") not in ("interval", "rebound"):
             raise Rejected(where, "the steps of a leaf are interval and rebound")
     flags = machine.take(-(-count // 8), where)
-    nodes = [node for node in range(count) if flags[node >> 3] >> (node & 7) & 1]
+    nodes = [node for node in range(8 * len(flags)) if flags[node >> 3] >> (node & 7) & 1]
     width = 1 if len(entries) <= 256 else 2
     raw = machine.take(width * len(nodes), where)
     numbers = [int.from_bytes(raw[k : k + width], "little") for k in range(0, len(raw), width)]
-    if 2 * len(nodes) + 1 != count or any(node > 2 * i for i, node in enumerate(nodes)):
+    if (
+        2 * len(nodes) + 1 != count
+        or (nodes and nodes[-1] >= count)
+        or any(node > 2 * i for i, node in enumerate(nodes))
+    ):
         raise Rejected(where, "the bits are not those of a tree in level order")
     if any(number >= len(entries) for number in numbers):
         raise Rejected(where, f"a split is not among the {len(entries)} entries")
@@ -126,6 +130,15 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
     listing = read_listing(machine.program, sloped, where)
     pairs = [(name, index) for name, index in entries]
     return Tree(pairs, list(zip(nodes, numbers, strict=True)), rest, steps, listing, weighted == 1)
+
+
+def require_bounds(goal: Goal, where: str) -> None:
+    """The table has bounds for what the bad set speaks of."""
+    for disjunct in goal.bad:
+        for inequality in disjunct:
+            for name, _, _ in inequality.terms:
+                if name not in goal.bounds:
+                    raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
 
 
 def path_to(machine: Machine, goal: Goal, read: Tree, leaf: int) -> list[Split]:

@@ -55,8 +55,8 @@ def unstable(program: Program, bounds: Mapping[str, Interval], needed: Sequence[
 def encode(
     program: Program, claim: Claim, bounds: Mapping[str, Interval], needed: Sequence[str], deadline: float = math.inf
 ) -> Problem:
-    """The needed values, users before what they use, over the claim's region. TimeoutError after the deadline, a time of
-    `time.monotonic`."""
+    """The needed values, users before what they use, over the claim's region. TimeoutError after the deadline, which is
+    a time of `time.monotonic`."""
     problem = Problem()
     for name in reversed(needed):
         value = program.values[name]
@@ -76,7 +76,7 @@ def _relu(problem: Problem, forms: Sequence[Form], bounds: Interval) -> list[For
     result: list[Form] = []
     for form, low, high in zip(forms, bounds.lower, bounds.upper, strict=True):
         if low >= 0:
-            result.append(_named(problem, form, low * unit, high * unit))
+            result.append(form)
         elif high <= 0:
             result.append({})
         else:
@@ -85,15 +85,6 @@ def _relu(problem: Problem, forms: Sequence[Form], bounds: Interval) -> list[For
             problem.pairs.append((h, s))
             result.append({h: Fraction(1)})
     return result
-
-
-def _named(problem: Problem, form: Form, low: Fraction, high: Fraction) -> Form:
-    """A variable for a long form, lest layers of active neurons are multiplied out."""
-    if len(form) <= 2:
-        return form
-    variable = {problem.variable(low, high): Fraction(1)}
-    problem.zeros.append(combine([(Fraction(1), form), (Fraction(-1), variable)]))
-    return variable
 
 
 def _affine(problem: Problem, value: Value, bounds: Mapping[str, Interval], deadline: float) -> list[Form]:

@@ -1,0 +1,133 @@
+"""Random mutations of certificates of claims at the boundary: nothing false is accepted, nothing else is raised.
+
+TLVERIFY_SOAK is how many mutants to run in all (10^6 if not given):
+`pytest -m slow -s tests/soak/test_random_mutants.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tlverify.certify import kernel
+from tlverify.graph import to_bytes
+
+from ..certify.boundary import Base, bases
+from ..certify.kernel.hostile import container
+
+COUNT = int(os.environ.get("TLVERIFY_SOAK", "1000000"))
+ODD: tuple[Any, ...] = (None, True, -1, 0, 1, 2, 3, 2**32, 10**19, "", "0", "1", "-1", "1/2", "x", "z0", [], [0], {})
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every item of a JSON value."""
+    items = value.items() if type(value) is dict else enumerate(value) if type(value) is list else ()
+    return [found for key, item in items for found in ((*path, key), *places(item, (*path, key)))]
+
+
+def raw_bytes(rng: random.Random, header: Any, payload: bytes) -> bytes:
+    data = bytearray(container(header, payload))
+    for _ in range(rng.randrange(1, 4)):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+def json_items(rng: random.Random, header: Any, payload: bytes) -> bytes:
+    """One or two items of the header replaced by an odd value or by another item."""
+    changed = deepcopy(header)
+    for _ in range(rng.randrange(1, 3)):
+        known = [path for path in places(changed) if path[0] == "steps"] or places(changed)
+        *path, last = rng.choice(known)
+        place, other = changed, changed
+        for key in path:
+            place = place[key]
+        for key in rng.choice(known):
+            other = other[key]
+        place[last] = deepcopy(rng.choice([*ODD, other, other, other, other]))
+    return container(changed, payload)
+
+
+def step_order(rng: random.Random, header: Any, payload: bytes) -> bytes:
+    """Steps left out, repeated or moved."""
+    steps = list(header["steps"])
+    for _ in range(rng.randrange(1, 4)):
+        if not steps:
+            break
+        i, j = rng.randrange(len(steps)), rng.randrange(len(steps))
+        step = steps.pop(i) if rng.random() < 0.7 else steps[i]
+        if rng.random() < 0.7:
+            steps.insert(j, step)
+    return container({**header, "steps": steps}, payload)
+
+
+def multipliers(rng: random.Random, header: Any, payload: bytes) -> bytes:
+    """Rationals and numbers nudged."""
+    changed = deepcopy(header)
+    for _ in range(rng.randrange(1, 4)):
+        *path, last = rng.choice([path for path in places(changed) if path[0] == "steps"])
+        place = changed
+        for key in path:
+            place = place[key]
+        if type(place[last]) is int:
+            place[last] += rng.choice([-1, 1])
+        elif type(place[last]) is str and place[last][-1:].isdigit() and type(last) is int:
+            place[last] = rng.choice(["0", "1", "2", "1/2", "-1", "3/8", str(rng.randrange(99)), "1" * 300])
+    return container(changed, payload)
+
+
+def payload_words(rng: random.Random, header: Any, payload: bytes) -> bytes:
+    data = bytearray(payload)
+    for _ in range(rng.randrange(1, 4)):
+        i, j = rng.randrange(len(data)), rng.randrange(len(data))
+        data[i] = rng.choice([data[j], data[i] ^ 1 << rng.randrange(8), rng.randrange(256), rng.randrange(129)])
+    return container(header, bytes(data))
+
+
+FAMILIES: dict[str, Callable[[random.Random, Any, bytes], bytes]] = {
+    function.__name__: function for function in (raw_bytes, json_items, step_order, multipliers, payload_words)
+}
+
+
+@pytest.fixture(scope="module")
+def subjects() -> list[tuple[Base, kernel.Program]]:
+    return [(base, kernel.read_program(*to_bytes(base.graph))) for base in bases().values() if base.name != "boxes"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_random_mutants(family: str, subjects: list[tuple[Base, kernel.Program]]) -> None:
+    """Half for the claim that is just true, half for the one that is just false."""
+    rng = random.Random(family)
+    count, found, begin = COUNT // len(FAMILIES), Counter[str](), time.perf_counter()
+    for number in range(count):
+        base, program = rng.choice(subjects)
+        while not (base.payload if family == "payload_words" else base.steps):
+            base, program = rng.choice(subjects)
+        claim = base.false if number % 2 else base.true
+        line, _, packed = base.certificate(claim).partition(b"\n")
+        data = FAMILIES[family](rng, json.loads(line), zlib.decompress(packed))
+        try:
+            verdict = kernel.check_with(program, claim.data, data).verdict
+        except kernel.Malformed:
+            verdict = "malformed"
+        except kernel.Rejected:
+            verdict = "rejected"
+        if verdict in ("verified", "falsified"):
+            right = "verified" if base.steps is not None and claim is base.true else "falsified"
+            assert verdict == right, f"mutant {number} of {base.name}: {verdict}: {data!r} for {claim.data!r}"
+            if base.steps is None:
+                assert claim is base.true, f"mutant {number}: not a counterexample: {data!r}"
+            verdict = "accepted while true"
+        found[verdict] += 1
+    seconds = time.perf_counter() - begin
+    print(f"\n{family}: {count} mutants, {dict(found)}, wrong 0, {count / seconds:.0f}/s")
+    assert sum(found.values()) == count
