@@ -2,8 +2,8 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/checker.py
 
-Networks have random weights (He initialisation, seeded); the claim is one linear inequality; the proof is a tree of phase
-splits with random multipliers and a slope for every unstable neuron, so nothing is shared between leaves but the root.
+Networks have random weights (He initialisation, seeded); the claim is one linear inequality; the proof is a tree of
+phase splits with random multipliers and a slope for every unstable neuron, so leaves share nothing but the root.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,7 @@ NETWORKS = {"5-50x6-5": ((5, *[50] * 6, 5), 0.05), "784-256x6-10": ((784, *[256]
 def network(sizes: tuple[int, ...], rng: np.random.Generator) -> Graph:
     builder = GraphBuilder()
     value = builder.input("x", Type((sizes[0],), "float32"))
-    for layer, (m, n) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (m, n) in enumerate(pairwise(sizes)):
         weight = builder.parameter((rng.standard_normal((n, m)) * np.sqrt(2 / m)).astype("float32"), f"{layer}.weight")
         bias = builder.parameter((rng.standard_normal(n) * 0.1).astype("float32"), f"{layer}.bias")
         value = builder.node("linear", value, weight, bias)
@@ -96,14 +97,15 @@ def main() -> None:
     parser.add_argument("--exact-leaves", type=int, default=256)
     arguments = parser.parse_args()
     print(
-        f"{'network':>14} {'arithmetic':>11} {'leaves':>7} {'leaves/s':>9} {'us/leaf':>8} {'to float64':>10} {'bytes/leaf':>10}"
+        f"{'network':>14} {'arithmetic':>11} {'leaves':>7} {'leaves/s':>9} {'us/leaf':>8} {'to float64':>10} "
+        f"{'bytes/leaf':>10}"
     )
     for title, (sizes, epsilon) in NETWORKS.items():
         rng = np.random.default_rng(0)
         graph = network(sizes, rng)
         center = rng.random(sizes[0]).astype("float32")
         low, high = center - np.float32(epsilon), center + np.float32(epsilon)
-        bad = [[claim.Inequality((("linear_%d" % (len(sizes) - 2), 0, Fraction(1)),), Fraction(10**6))]]
+        bad = [[claim.Inequality(((f"linear_{len(sizes) - 2}", 0, Fraction(1)),), Fraction(10**6))]]
         statement = claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
         program = kernel.read_program(*to_bytes(graph))
         for name, engine in {"exact": kernel.EXACT, "fast": fast(), "fast+verify": fast(verify_products=True)}.items():

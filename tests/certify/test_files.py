@@ -2,7 +2,6 @@
 
 import random
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np

@@ -2,8 +2,8 @@
 
     python tests/soak/mutate_checker.py [--sample 100] [--seed 0] [--modules kernel/backward.py ...]
 
-Prints the score for each module and every survivor with its line. Works on a copy of the tree; takes about half a minute a
-mutant.
+Prints the score for each module and every survivor with its line. Works on a copy of the tree; takes about half a
+minute a mutant.
 """
 
 from __future__ import annotations
