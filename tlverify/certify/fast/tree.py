@@ -268,7 +268,8 @@ def _compare(
     total = numpy.asarray(batch.total.tolist())
     unit = numpy.asarray(batch.unit.tolist())
     undone = numpy.asarray(batch.undone.tolist(), dtype=bool)
-    value = numpy.where(undone, -1.0, numpy.ldexp(total, numpy.clip(unit, -900, 900)))
+    least = unit[~undone].min() if not undone.all() else 0  # so that comparing as floats neither over- nor underflows
+    value = numpy.where(undone, -1.0, numpy.ldexp(total, numpy.clip(unit - least, 0, 900)))
     doubtful = set(numpy.flatnonzero(undone | (total <= 0)).tolist())
     doubtful |= set(
         numpy.flatnonzero(~undone & (value <= numpy.where(undone, numpy.inf, value).min() * (1 + 1e-9))).tolist()
