@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import random
 import shutil
 import subprocess
@@ -48,21 +49,24 @@ class Mutant:
     path: Path
     line: int
     words: str
-    source: str
+    position: int
+    variant: int
+
+    @property
+    def source(self) -> str:
+        """The module with this one change."""
+        tree = ast.parse(self.path.read_text())
+        _change(list(ast.walk(tree))[self.position], self.variant)
+        return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
     """Every change of one operator, comparison, constant or call; and every `raise` dropped."""
-    source = path.read_text()
-    count = sum(1 for _ in ast.walk(ast.parse(source)))
-    for position in range(count):
+    for position, node in enumerate(ast.walk(ast.parse(path.read_text()))):
         for variant in range(3):
-            tree = ast.parse(source)
-            node = list(ast.walk(tree))[position]
-            words = _change(node, variant)
+            words = _change(copy.deepcopy(node), variant)
             if words:
-                line = getattr(node, "lineno", 0)
-                yield Mutant(path, line, words, ast.unparse(ast.fix_missing_locations(tree)))
+                yield Mutant(path, getattr(node, "lineno", 0), words, position, variant)
 
 
 def _change(node: ast.AST, variant: int) -> str:
@@ -98,15 +102,15 @@ def _change(node: ast.AST, variant: int) -> str:
     return ""
 
 
-def killed(mutant: Mutant, copy: Path) -> bool:
+def killed(mutant: Mutant, folder: Path) -> bool:
     """Whether the tests fail with the mutant in place."""
-    target = copy / mutant.path.relative_to(ROOT)
+    target = folder / mutant.path.relative_to(ROOT)
     original = target.read_text()
     target.write_text(mutant.source)
     try:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
-        environment = {"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=copy, capture_output=True, env=environment, timeout=600, check=False)
+        environment = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=folder, capture_output=True, env=environment, timeout=600, check=False)
         return done.returncode != 0
     except subprocess.TimeoutExpired:
         return True
@@ -126,12 +130,12 @@ def main() -> None:
     chosen = random.Random(arguments.seed).sample(every, min(arguments.sample, len(every)))
     score: Counter[tuple[str, bool]] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "tree"
+        tree = Path(folder) / "tree"
         ignored = shutil.ignore_patterns(".git", ".venv", "*cache*", "quickstart", ".hypothesis")
-        shutil.copytree(ROOT, copy, ignore=ignored)
+        shutil.copytree(ROOT, tree, ignore=ignored)
         for mutant in sorted(chosen, key=lambda m: (m.path, m.line)):
             name = str(mutant.path.relative_to(base))
-            dead = killed(mutant, copy)
+            dead = killed(mutant, tree)
             score[name, dead] += 1
             if not dead:
                 print(f"survived {name}:{mutant.line}: {mutant.words}", flush=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tlverify.certify import kernel
+from tlverify.certify.claim import Claim
 from tlverify.graph import Graph, digest, to_bytes
 
 PathLike = str | os.PathLike[str]
@@ -14,7 +15,7 @@ PathLike = str | os.PathLike[str]
 
 def assert_certified(
     graph: PathLike | Graph,
-    claim: PathLike | bytes,
+    claim: PathLike | bytes | Claim,
     certificate: PathLike | bytes,
     verdict: str = "verified",
 ) -> kernel.Accepted:
@@ -22,6 +23,7 @@ def assert_certified(
 
     Each part is a path or the thing itself. Returns what was proved, for further assertions about it.
     """
+    statement = claim.data if isinstance(claim, Claim) else _bytes(claim)
     if isinstance(graph, Graph):
         structure, parameters = to_bytes(graph)
     else:
@@ -29,7 +31,7 @@ def assert_certified(
         structure = path.read_bytes()
         parameters = path.with_name(path.name.removesuffix(".graph.json") + ".safetensors").read_bytes()
     try:
-        accepted = kernel.check(structure, parameters, _bytes(claim), _bytes(certificate))
+        accepted = kernel.check(structure, parameters, statement, _bytes(certificate))
     except (kernel.Rejected, kernel.Malformed) as error:
         raise AssertionError(f"certificate not accepted: {error}") from None
     if accepted.verdict != verdict:
