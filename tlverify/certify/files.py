@@ -104,11 +104,12 @@ def _graph_beside(certificate: Place) -> Place:
 
 def _beside(place: Place, name: str) -> Place:
     folder: Any = place.parent
-    return folder / name  # type: ignore[no-any-return]
+    beside: Place = folder / name
+    return beside
 
 
 def _read(place: Place) -> bytes:
-    try:
+    try:  # a .zip member may be damaged, encrypted (RuntimeError) or packed in a way unknown (NotImplementedError)
         return place.read_bytes()
     except (OSError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FilesError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
