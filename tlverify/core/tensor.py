@@ -137,6 +137,12 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Any:
         return functions.matmul(other, self)
 
+    def __pow__(self, other: Any) -> Any:
+        return functions.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return functions.pow(other, self)
+
     def __getitem__(self, index: Any) -> Any:
         return functions.slice(self, *(index if isinstance(index, tuple) else (index,)))
 
