@@ -11,10 +11,10 @@ import numpy as np
 from tlverify.core import pytree
 from tlverify.core.autograd import grad, jvp, vjp
 from tlverify.core.backend import namespace
-from tlverify.core.ops import arranging, indexing
+from tlverify.core.ops import arranging
 from tlverify.core.ops import functions as f
-from tlverify.core.ops.apply import Value, as_value, type_of
-from tlverify.core.ops.custom import batch_rule
+from tlverify.core.ops.apply import Value, apply, as_value, type_of
+from tlverify.core.ops.batch import BATCH, NO_RULE
 from tlverify.core.trace import Spec, leaf_type, trace
 from tlverify.graph import FLOATS, Graph, GraphError, ShapeError
 
@@ -120,12 +120,12 @@ def _run(graph: Graph, values: Sequence[Value], batched: Sequence[bool], count: 
         inputs = [env[name] for name in node.inputs]
         flags = [has_axis[name] for name in node.inputs]
         has_axis[node.name] = any(flags)
-        if has_axis[node.name]:
-            env[node.name] = batch_rule(node.op)(count, inputs, flags, **node.attributes)
-        else:
-            from tlverify.core.ops.apply import apply
-
+        if not has_axis[node.name]:
             env[node.name] = apply(node.op, *inputs, **node.attributes)
+        elif node.op in BATCH:
+            env[node.name] = BATCH[node.op](count, inputs, flags, **node.attributes)
+        else:
+            raise GraphError(f"vmap has no rule for op {node.op!r}: {NO_RULE[node.op]}")
     outputs = [(env[name], has_axis[name]) for name in graph.outputs]
     return [value if flag else f.broadcast_to(value, (count, *value.shape)) for value, flag in outputs]
 
@@ -185,9 +185,7 @@ def _parts(rows: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     leaves, tree = pytree.flatten(rows)
     columns = [_pieces(leaf, shapes) for leaf in leaves]
     return [
-        pytree.unflatten(
-            tree, [f.reshape(column[i], *shape, *column[i].shape[1:]) for column in columns]
-        )
+        pytree.unflatten(tree, [f.reshape(column[i], *shape, *column[i].shape[1:]) for column in columns])
         for i, shape in enumerate(shapes)
     ]
 

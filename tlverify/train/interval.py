@@ -61,7 +61,7 @@ def propagate(op: str, *operands: Operand, **attributes: Any) -> Operand:
     if not any(isinstance(operand, Box) for operand in operands):
         return apply(op, *operands, **attributes)
     if op not in INTERVAL:
-        raise TlverifyError(f"interval arithmetic has no rule for op {op!r}: {NO_RULE[op]}")
+        raise TlverifyError(f"interval arithmetic has no rule for op {op!r}: {NO_RULE.get(op, 'it is a custom op')}")
     return INTERVAL[op](*operands, **attributes)
 
 
