@@ -176,7 +176,7 @@ def load_data(config: Config) -> tuple[Dataset, Dataset | None]:
 
 def build_model(config: Config, features: Shape) -> nn.Sequential:
     """The layers of [model], each Linear as wide as the values it gets."""
-    shape: nn.layers.PartialShape = features
+    shape: nn.shapes.PartialShape = features
     layers: list[nn.Layer] = []
     for position, item in enumerate(config.model.layers):
         where = f"{config.path}: [model] layers[{position}]"
@@ -219,7 +219,7 @@ def _named(table: Mapping[str, Any], targets: Mapping[str, Callable[..., Any]], 
     return build(target, rest, where, 0 if inspect.isclass(target) else _OUTPUTS_AND_LABELS)
 
 
-def _layer(item: Any, shape: nn.layers.PartialShape, where: str) -> nn.Layer:
+def _layer(item: Any, shape: nn.shapes.PartialShape, where: str) -> nn.Layer:
     if item == "flatten":
         return nn.Flatten(-len(shape)) if shape else nn.Flatten()
     if item == "relu":
