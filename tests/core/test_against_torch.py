@@ -6,6 +6,7 @@ import pytest
 from tlverify.core import ops, vjp
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'tlverify[torch]'")
+torch.set_num_threads(1)
 F = torch.nn.functional
 rng = np.random.default_rng(17)
 

@@ -6,6 +6,7 @@ import pytest
 from tlverify.core import nn, pytree, vjp
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'tlverify[torch]'")
+torch.set_num_threads(1)
 T = torch.nn
 rng = np.random.default_rng(23)
 

@@ -7,6 +7,7 @@ from tlverify.core import ops, value_and_grad
 from tlverify.train import optim
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'tlverify[torch]'")
+torch.set_num_threads(1)
 rng = np.random.default_rng(31)
 X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
 PARAMS = {"b": rng.normal(size=3), "w": rng.normal(size=(3, 4))}
