@@ -25,7 +25,10 @@ class DataError(TlverifyError):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples `x` (n, *features) float32 with `y`: labels (n,) int64, or targets (n, *outputs) float32."""
+    """Examples `x` (n, *features) with `y`: labels (n, ...) int64, or targets (n, *outputs) float32.
+
+    `x` is float32, or int64 for indices such as tokens.
+    """
 
     x: Array
     y: Array
@@ -53,7 +56,10 @@ class Dataset:
     def take(self, indices: npt.ArrayLike | slice) -> Dataset:
         """The examples at `indices`, in that order."""
         index = indices if isinstance(indices, slice) else np.asarray(indices)
-        return tensor_dataset(self.x[index], self.y[index])
+        x, y = self.x[index], self.y[index]
+        for array in (x, y):
+            array.setflags(write=False)
+        return Dataset(x, y)
 
     def split(self, count: int, rng: np.random.Generator | None = None) -> tuple[Dataset, Dataset]:
         """`count` examples and the rest: the first ones, or those that a permutation by `rng` puts first."""
@@ -90,6 +96,22 @@ def tensor_dataset(x: npt.ArrayLike, y: npt.ArrayLike) -> Dataset:
     for array in (examples, targets):
         array.setflags(write=False)
     return Dataset(examples, targets)
+
+
+def token_dataset(x: npt.ArrayLike, y: npt.ArrayLike) -> Dataset:
+    """Indices x (n, *features) with labels y (n, ...), both integers of 0 or more, as for sequences of tokens."""
+    arrays = []
+    for name, given in (("x", np.asarray(x)), ("y", np.asarray(y))):
+        if not np.issubdtype(given.dtype, np.integer) or given.ndim == 0 or given.size == 0:
+            raise DataError(f"{name}: expected integers (n, ...), found {given.dtype}{list(given.shape)}")
+        if given.min() < 0:
+            raise DataError(f"{name}: expected integers >= 0, found {given.min()}")
+        array = given.astype(np.int64)
+        array.setflags(write=False)
+        arrays.append(array)
+    if len(arrays[0]) != len(arrays[1]):
+        raise DataError(f"x and y: expected equal lengths, found {len(arrays[0])} and {len(arrays[1])}")
+    return Dataset(*arrays)
 
 
 def loader(

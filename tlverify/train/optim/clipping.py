@@ -60,6 +60,15 @@ class ClipValue:
         return pytree.map(lambda g: np.clip(g, -self.most, self.most), grads), state
 
 
+@pytree.register
+@dataclass(frozen=True)
+class PercentileState:
+    """Number of norms so far, and the last ones (window,), written round and round."""
+
+    count: int
+    norms: Any
+
+
 @dataclass(frozen=True)
 class ClipPercentile:
     """ClipNorm at a percentile of the norms so far, of the last `window` steps (Seetharaman et al. 2020, AutoClip)."""
@@ -71,14 +80,16 @@ class ClipPercentile:
         require(0 < self.percentile <= 100, "ClipPercentile", "percentile", "in (0, 100]", self.percentile)
         require(self.window >= 1, "ClipPercentile", "window", "1 or more", self.window)
 
-    def init(self) -> tuple[float, ...]:
+    def init(self) -> PercentileState:
         """No norms."""
-        return ()
+        return PercentileState(0, np.zeros(self.window))
 
-    def __call__(self, grads: Any, state: tuple[float, ...]) -> tuple[Any, tuple[float, ...]]:
-        norms = (*state, global_norm(grads))[-self.window :]
-        most = float(np.percentile(norms, self.percentile))
-        return (ClipNorm(most)(grads, None)[0] if most > 0 else grads), norms
+    def __call__(self, grads: Any, state: PercentileState) -> tuple[Any, PercentileState]:
+        norms = state.norms.copy()
+        norms[state.count % self.window] = global_norm(grads)
+        count = state.count + 1
+        most = float(np.percentile(norms[:count], self.percentile))
+        return (ClipNorm(most)(grads, None)[0] if most > 0 else grads), PercentileState(count, norms)
 
 
 @dataclass(frozen=True)
