@@ -26,7 +26,8 @@ class Activation(ABC):
         return shape
 
     def __str__(self) -> str:
-        values = ", ".join(str(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        given = [(getattr(self, field.name), field.default) for field in fields(self)]  # type: ignore[arg-type]
+        values = ", ".join(str(value) for value, default in given if value != default)
         return f"{type(self).__name__}({values})" if values else type(self).__name__
 
 
