@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tlverify.core import jacfwd as jacfwd
     from tlverify.core import jacrev as jacrev
     from tlverify.core import jvp as jvp
+    from tlverify.core import models as models
     from tlverify.core import nn as nn
     from tlverify.core import ops as ops
     from tlverify.core import run as run
@@ -50,6 +51,7 @@ _MODULES = {
     "certify": "tlverify.certify",
     "data": "tlverify.train.data",
     "losses": "tlverify.train.losses",
+    "models": "tlverify.core.models",
     "nn": "tlverify.core.nn",
     "ops": "tlverify.core.ops",
     "optim": "tlverify.train.optim",

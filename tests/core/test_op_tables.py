@@ -273,3 +273,21 @@ def test_derivative_chosen_at_a_kink(fn, x, expected):
     assert pullback(np.ones_like(result))[0].tolist() == expected
     diagonal = jvp(fn, [x], [np.ones_like(x)])[1]
     assert np.sum(diagonal) == np.sum(expected)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        *("cholesky", "cos", "cumsum", "erf", "expm1", "fft", "gather", "irfft", "log1p", "pow", "qr", "rfft"),
+        *("scatter_add", "sigmoid", "sin", "softplus", "solve", "tanh"),
+    ],
+)
+def test_values_and_derivatives_stay_in_float32(op):
+    for fn, args in CASES[op]:
+        single = [np.asarray(arg, np.float32) for arg in args]
+        y, pullback = vjp(fn, *single)
+        parts = y if isinstance(y, tuple) else (y,)
+        assert all(part.dtype == np.float32 for part in parts)
+        assert all(gradient.dtype == np.float32 for gradient in pullback(y))
+        tangents = jvp(fn, single, single)[1]
+        assert all(t.dtype == np.float32 for t in (tangents if isinstance(tangents, tuple) else (tangents,)))

@@ -6,11 +6,14 @@ differentiation of linear algebra functions", section 3.3, for QR.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from tlverify.core.backend import namespace
 from tlverify.core.ops import functions as f
 from tlverify.core.ops import linalg, selection
-from tlverify.core.ops.apply import Value, apply
+from tlverify.core.ops.apply import Value, apply, trace_of
 
 
 def cholesky_vjp(g: Value, y: Value, x: Value) -> Value:
@@ -67,24 +70,30 @@ def fft_vjp(g: Value, y: Value, x: Value, *, inverse: int) -> Value:
 
 def rfft_vjp(g: Value, y: Value, x: Value) -> Value:
     size = x.shape[-1]
-    return apply("irfft", f.div(g, _multiplicity(size)), size=size)
+    return apply("irfft", f.div(g, _multiplicity(size, g)), size=size)
 
 
 def irfft_vjp(g: Value, y: Value, x: Value, *, size: int) -> Value:
-    return f.mul(apply("rfft", g), _multiplicity(size))
+    return f.mul(apply("rfft", g), _multiplicity(size, g))
 
 
-def _multiplicity(size: int) -> Value:
+def _multiplicity(size: int, like: Value) -> Value:
     """Over n: how often each frequency of rfft stands in the full transform, (n // 2 + 1, 1)."""
     count = np.full(size // 2 + 1, 2.0)
     count[0] = 1.0
     if size % 2 == 0:
         count[-1] = 1.0
-    return count[:, None] / size
+    return _constant(count[:, None] / size, like)
 
 
 def _lower_half(x: Value) -> Value:
-    return selection.tril(f.mul(x, 1.0 - 0.5 * np.eye(x.shape[-1])))
+    return selection.tril(f.mul(x, _constant(1.0 - 0.5 * np.eye(x.shape[-1]), x)))
+
+
+def _constant(array: Any, like: Value) -> Value:
+    """The array in the dtype of `like`, and on its device if that is an array."""
+    xp = np if trace_of(like) is not None else namespace(like)
+    return xp.asarray(array, dtype=str(like.dtype))
 
 
 def _times_inverse(a: Value, r: Value) -> Value:
