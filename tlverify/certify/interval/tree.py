@@ -63,7 +63,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     payload = Payload.take(machine, goal, read, shape.depth[shape.leaves], last, where)
     refuters = [Refuter.of(network, goal, read, disjunct, where) for disjunct in goal.bad]
     changing = {name for name, _ in read.entries} | {name for _, name in steps}
-    stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.repeated(1, changing))]
+    stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.with_own(changing))]
     while stack:
         block = stack.pop()
         if len(block.numbers) > BLOCK:
