@@ -32,7 +32,7 @@ Words = npt.NDArray[np.uint16]
 BLOCK = 256  # parts bounded together
 PHASE_LIMIT = 12  # unstable neurons up to which phases are split
 OWN_WIDTH = 0.1  # weight of an input's own share in the bound against its share in the gaps
-SLACK = 2e-5  # a leaf's bound exceeds 0 by this part of its terms, so that shorter arithmetic proves it too
+SLACK = 1e-9  # a leaf's bound exceeds 0 by this part of its terms, so that shorter arithmetic proves it too
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Bounder:
             if len(hard) and (len(mine) > 1 or cuts):
                 every = np.concatenate([A[hard][:, mine], -block.coefficients[hard]], 1)
                 constants = np.concatenate([c[hard][:, mine], -block.constants[hard]], 1)
-                raw, _ = combine(every, constants, len(mine), best[hard], self.lower[hard], self.upper[hard])
+                raw = combine(every, constants, self.lower[hard], self.upper[hard])
                 words = words_of(raw)
                 weights[hard] = weights_of(words)
                 row = np.einsum("bk,bkn->bn", weights[hard], every)
