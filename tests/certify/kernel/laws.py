@@ -650,9 +650,15 @@ def every_leaf_is_refuted(kernel) -> None:
 def trees_are_trees(kernel) -> None:
     """Bits that leave a part of the region without a leaf are none of a tree."""
     claim = box(ONE, SYMMETRIC, [[above(ONE, 0, 9)]])
-    for bits in (0b00110, 0b01100, 0b10001, 0b01010, 0b11000):
+    for bits in (0b00110, 0b01100, 0b10001, 0b01001, 0b01010, 0b11000, 0b00001, 0b00111):
         steps = machine_steps(tree(5, ["x", 0]), graph=ONE)
-        rejected(kernel, ONE, claim, proof(claim.digest, steps, bytes([bits, 0, 0])), "not those of a tree")
+        rejected(
+            kernel,
+            ONE,
+            claim,
+            proof(claim.digest, steps, bytes([bits, *[0] * bits.bit_count()])),
+            "not those of a tree",
+        )
 
 
 def phases_are_cut(kernel) -> None:
