@@ -12,7 +12,7 @@ from tlverify.certify.certificate import proof
 from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
-from .trees import Leaf, Split, written
+from .trees import Leaf, grown, written
 
 
 class Files(NamedTuple):
@@ -232,17 +232,14 @@ class Prover:
         weighted, listing = rng.random() < 0.5, self.listing() if rng.random() < 0.5 else {}
         count = sum(map(len, listing.values()))
 
-        def grown(open_splits: int, phases: int) -> Split | Leaf:
-            if not open_splits:
-                return Leaf(
-                    [[self.word(rows == 1 and not place) for place in range(rows + phases)] for rows in disjuncts],
-                    [[self.slope() for _ in range(count)] for _ in disjuncts],
-                )
-            below, entry = rng.randrange(open_splits), rng.randrange(3)
-            phases += entries[entry][0] not in self.inputs
-            return Split(entry, grown(below, phases), grown(open_splits - 1 - below, phases))
+        def leaf(phases: int) -> Leaf:
+            return Leaf(
+                [[self.word(rows == 1 and not place) for place in range(rows + phases)] for rows in disjuncts],
+                [[self.slope() for _ in range(count)] for _ in disjuncts],
+            )
 
-        step, part = written(grown(splits, 0), entries, self.node_steps(), listing, weighted)
+        root = grown(rng, splits, entries, self.inputs, leaf)
+        step, part = written(root, entries, self.node_steps(), listing, weighted)
         self.steps.append(step)
         self.payload += part
 

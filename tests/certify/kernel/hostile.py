@@ -436,6 +436,12 @@ CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
         container(edited(IN_TREE, ("steps", 2, "nodes"), 1), bytes([1, 0])),
         "not those of a tree in preorder",
     ),
+    "tree deeper than its limit": (
+        container(
+            edited(IN_TREE, ("steps", 2, "nodes"), 2003), ((1 << 1001) - 1).to_bytes(251, "little") + bytes(1001)
+        ),
+        "the tree is deeper than 1000",
+    ),
     "tree with a slope above 1": (
         container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0]}), bytes([1, 0, 129, 0, 0, 0])),
         "a slope is above 1",
