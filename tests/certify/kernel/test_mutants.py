@@ -192,16 +192,16 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def mutant(folder: Path, module: str, old: str, new: str):
-    """The modules of a copy of the kernel in which `old`, found once, is `new`."""
-    package = f"wrong_kernel_{next(serial)}"
-    shutil.copytree(SOURCE, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+def mutant(folder: Path, module: str, old: str, new: str, source: Path = SOURCE):
+    """The modules of a copy of the kernel (or another package) in which `old`, found once, is `new`."""
+    package = f"wrong_{source.name}_{next(serial)}"
+    shutil.copytree(source, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder / package).glob("*.py"):
         text = path.read_text()
         if path.stem == module:
             assert text.count(old) == 1, f"{module}.py no longer has one {old!r}: bring this row up to date"
             text = text.replace(old, new)
-        path.write_text(text.replace("tlverify.certify.kernel", package))
+        path.write_text(text.replace(f"tlverify.certify.{source.name}", package))
     return package
 
 

@@ -11,7 +11,7 @@ with |x| from the bounds at the root of the proof, so that |W| |x| is worked out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -34,6 +34,7 @@ CHUNK = 256  # rows propagated together
 
 Reaches = Mapping[str, tuple[Floats, float]]
 """`reach_of` a program"""
+Watch = Callable[[Ints, Ints, Mapping[str, Floats], Floats], None]
 
 
 def gamma(n: int) -> float:
@@ -128,12 +129,13 @@ class Relaxed:
 
 
 class Boxes:
-    """Bounds of every value in each of several regions: lower and upper ends (regions, n), or (1, n) where all regions
-    have the same."""
+    """Bounds of every value in each of several regions: lower and upper ends (regions, n) of the values that are `own`
+    to each region, (1, n) of those that are the same for all."""
 
-    def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats]) -> None:
+    def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats], own: frozenset[str]) -> None:
         self.lower = lower
         self.upper = upper
+        self.own = own
         self._relaxed: dict[str, tuple[Floats, Floats, Relaxed]] = {}
 
     def relaxed(self, name: str) -> Relaxed:
@@ -154,24 +156,40 @@ class Boxes:
         """A copy of some of the regions."""
 
         def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
-            return {name: end if len(end) == 1 else end[rows].copy() for name, end in ends.items()}
+            return {name: end[rows].copy() if name in self.own else end for name, end in ends.items()}
 
-        return Boxes(chosen(self.lower), chosen(self.upper))
+        return Boxes(chosen(self.lower), chosen(self.upper), self.own)
 
-    def repeated(self, count: int, names: Iterable[str]) -> Boxes:
-        """Of one region: as many, whose bounds of the named values are their own."""
-        own = {name for name in names if name in self.lower}
+    def with_own(self, names: Iterable[str]) -> Boxes:
+        """Of one region: a copy in which the bounds of the named values are its own."""
+        own = frozenset(name for name in names if name in self.lower)
 
         def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
-            return {name: numpy.repeat(end, count, 0) if name in own else end for name, end in ends.items()}
+            return {name: end.copy() if name in own else end for name, end in ends.items()}
 
-        return Boxes(chosen(self.lower), chosen(self.upper))
+        return Boxes(chosen(self.lower), chosen(self.upper), own)
+
+    @classmethod
+    def stacked(cls, tables: Sequence[Boxes]) -> Boxes:
+        """The regions of several tables, of which the same values are own and the others equal."""
+        first = tables[0]
+
+        def all_of(ends: Sequence[dict[str, Floats]]) -> dict[str, Floats]:
+            return {n: numpy.concatenate([e[n] for e in ends]) if n in first.own else ends[0][n] for n in ends[0]}
+
+        return cls(all_of([t.lower for t in tables]), all_of([t.upper for t in tables]), first.own)
+
+    def require_own(self, name: str) -> None:
+        """A bound found for one region must not be entered for all."""
+        if name not in self.own:
+            raise TypeError(f"the bounds of {name!r} are not each region's own")
 
     @classmethod
     def of(cls, bounds: Mapping[str, Interval]) -> Boxes:
         """One region, from the exact table."""
         ends = {n: (as_floats(b.lower, b.exponent, n), as_floats(b.upper, b.exponent, n)) for n, b in bounds.items()}
-        return cls({n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()})
+        lower, upper = {n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()}
+        return cls(lower, upper, frozenset(ends))
 
 
 def rows_of(ends: Floats, at: Ints) -> Floats:
@@ -219,6 +237,7 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
             around = around + 4 * U * numpy.abs(center) + n * ETA
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
         low, high = center - around, center + around
+    boxes.require_own(name)
     if name in boxes.lower:
         low, high = numpy.maximum(low, boxes.lower[name]), numpy.minimum(high, boxes.upper[name])
     boxes.lower[name], boxes.upper[name] = low, high
@@ -233,11 +252,12 @@ def backward(
     constant: Floats,
     slopes: Mapping[str, Floats],
     error: Floats | None = None,
+    seen: dict[str, Floats] | None = None,
 ) -> Floats:
     """Lower bounds (..., rows) of start . values + constant, row r in region `at[r]` of `boxes`.
 
     `start[name]` is (..., rows, n); `slopes[name]` is (rows, n), or NaN for the default. `error` bounds what start and
-    constant may be off by.
+    constant may be off by. `seen` is given the coefficients on each value when it was reached.
     """
     pending = dict(start)
     total = constant.copy()
@@ -246,6 +266,8 @@ def backward(
         row = pending.pop(name, None)
         if row is None:
             continue
+        if seen is not None:
+            seen[name] = row
         value = network.program.values[name]
         n = value.size
         if value.kind == "input":
@@ -265,9 +287,9 @@ def backward(
                 lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
         total = total + gained
         error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
-    if not numpy.isfinite(total).all() or not numpy.isfinite(error).all():
-        raise Rejected("interval", "a bound is too large for float64")
     result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    if not numpy.isfinite(result).all():
+        raise Rejected("interval", "a bound is too large for float64")
     return result
 
 
@@ -300,8 +322,11 @@ def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | Non
     return result, gained, lost
 
 
-def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str) -> None:
-    """Backward bounds of every entry of a value that can have either sign, each in its own region."""
+def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: Watch | None = None) -> None:
+    """Backward bounds of every entry of a value that can have either sign, each in its own region. `watch` is told the
+    regions, the entries, the coefficients on each value (2, rows, n) of the lower bounds of plus and minus the entry,
+    and these bounds."""
+    boxes.require_own(name)
     regions, entries = numpy.nonzero((boxes.lower[name] < 0) & (boxes.upper[name] > 0))
     if not len(regions):
         return
@@ -309,7 +334,10 @@ def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str) -> None
     for first in range(0, len(regions), CHUNK):
         at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
         start, constant = _units(network, name, index)
-        found = backward(network, reaches, boxes, at, start, constant, {})
+        seen: dict[str, Floats] | None = None if watch is None else {}
+        found = backward(network, reaches, boxes, at, start, constant, {}, seen=seen)
+        if watch is not None and seen is not None:
+            watch(at, index, seen, found)
         low[at, index] = numpy.maximum(low[at, index], found[0])
         high[at, index] = numpy.minimum(high[at, index], -found[1])
     boxes.lower[name], boxes.upper[name] = low, high
@@ -358,7 +386,7 @@ class Engine:
             boxes, at = root, numpy.zeros(len(part), dtype=numpy.intp)
             if any(job.path for job in part):
                 tables = [Boxes.of(bounds.along(job.path)) for job in part]
-                boxes, at = stacked(tables), numpy.arange(len(part))
+                boxes, at = Boxes.stacked(tables), numpy.arange(len(part))
             rows, constant, slopes = arrays(program, part)
             for name in program.order(tuple(sorted(rows))):
                 if name not in bounds:
@@ -366,15 +394,6 @@ class Engine:
             found = backward(network, reaches, boxes, at, rows, constant, slopes)
             result += [as_constant(value) for value in found.tolist()]
         return result
-
-
-def stacked(tables: Sequence[Boxes]) -> Boxes:
-    """The regions of several tables in one."""
-    names = tables[0].lower
-    return Boxes(
-        {n: numpy.concatenate([t.lower[n] for t in tables]) for n in names},
-        {n: numpy.concatenate([t.upper[n] for t in tables]) for n in names},
-    )
 
 
 def as_constant(value: float) -> Constant:

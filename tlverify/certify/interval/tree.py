@@ -63,7 +63,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     payload = Payload.take(machine, goal, read, shape.depth[shape.leaves], last, where)
     refuters = [Refuter.of(network, goal, read, disjunct, where) for disjunct in goal.bad]
     changing = {name for name, _ in read.entries} | {name for _, name in steps}
-    stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.repeated(1, changing))]
+    stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.with_own(changing))]
     while stack:
         block = stack.pop()
         if len(block.numbers) > BLOCK:
@@ -85,8 +85,8 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         if len(opened):
             below, above = block.part(opened), block.part(opened)
             _cut(machine, goal, read, splits[opened], below.boxes, above.boxes)
-            stack.append(Block(shape.half_above[below.numbers], above.boxes))
-            stack.append(Block(below.numbers + 1, below.boxes))
+            numbers = numpy.concatenate([below.numbers + 1, shape.half_above[below.numbers]])
+            stack.append(Block(numbers, Boxes.stacked([below.boxes, above.boxes])))
     machine.next_goal()
 
 
@@ -156,11 +156,12 @@ class Refuter:
         rows = {name: -(own @ matrix) for name, matrix in self.rows.items()}
         sizes = {name: own @ numpy.abs(matrix) for name, matrix in self.rows.items()}
         self._add_cuts(rows, sizes, path, weights[:, conjuncts:])
-        off = gamma(weights.shape[1] + 8)  # of sums of as many products, of what is rounded already
-        error = off * (own @ numpy.abs(self.bounds)) + ETA
+        products = weights.shape[1] + 8
+        off = gamma(products)  # of sums of as many, of what is rounded already
+        error = off * (own @ numpy.abs(self.bounds)) * SLACK + ETA * products
         for name, size in sizes.items():
             far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
-            error = error + (off * size * far + ETA * (1 + far)).sum(1) * SLACK
+            error = error + (off * size * far + ETA * products * (1 + far)).sum(1) * SLACK
         found = backward(self.network, reaches, boxes, at, rows, own @ self.bounds, self._slopes(given), error)
         for row in {*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}:  # the others are refuted
             phases = [(turn // 2, turn % 2 == 1) for turn in path[row].tolist() if turn >= 0]
