@@ -14,6 +14,7 @@ from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.proof import Goal, Machine
 from tlverify.certify.kernel.tree import Tree
 
+CHUNK = 4096  # leaves whose slopes are gathered at a time
 Ints = npt.NDArray[numpy.int64]
 Bytes = npt.NDArray[numpy.uint8]
 
@@ -90,11 +91,14 @@ class Payload:
         begins, slopes = [], []
         for number, count in enumerate(counts):
             begins.append(ends[:, number] - count)
-            first = ends[:, number] - width
-            given = raw[first[:, None] + numpy.arange(width)].cumsum(0, dtype=numpy.uint8) + last[number]
+            given = numpy.empty((len(depth), width), dtype=numpy.uint8)
+            for start in range(0, len(depth), CHUNK):  # an index takes eight times the memory of what it selects
+                first = ends[start : start + CHUNK, number] - width
+                part = raw[first[:, None] + numpy.arange(width)].cumsum(0, dtype=numpy.uint8) + last[number]
+                given[start : start + CHUNK] = part
+                last[number] = part[-1]
             if (given > 1 << SLOPE_BITS).any():
                 raise Rejected(where, "a slope is above 1")
-            last[number] = given[-1]
             slopes.append(given)
         return cls(raw, begins, slopes, [len(disjunct) for disjunct in goal.bad], read.weighted)
 

@@ -44,13 +44,13 @@ def gamma(n: int) -> float:
     return n * U / (1 - n * U) * SLACK
 
 
-def as_floats(integers: Sequence[int], exponent: int, what: str) -> Floats:
-    """integers * 2^exponent, if float64 holds each exactly."""
+def as_floats(integers: Sequence[int], exponent: int, what: str, exactly: bool = True) -> Floats:
+    """integers * 2^exponent, if float64 holds each exactly; otherwise rounded, each by at most u of itself."""
     try:
         array = numpy.array([float(v) for v in integers])
     except OverflowError:
         raise Rejected("interval", f"{what} is too large for float64") from None
-    exact = all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
+    exact = not exactly or all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
     used = array[array != 0]
     if not exact or (len(used) and not _in_range(used, exponent)):
         raise Rejected("interval", f"{what} has more digits or range than float64")
@@ -287,9 +287,9 @@ def backward(
                 lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
         total = total + gained
         error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
-    if not numpy.isfinite(total).all() or not numpy.isfinite(error).all():
-        raise Rejected("interval", "a bound is too large for float64")
     result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    if not numpy.isfinite(result).all():
+        raise Rejected("interval", "a bound is too large for float64")
     return result
 
 

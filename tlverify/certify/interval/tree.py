@@ -85,8 +85,8 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         if len(opened):
             below, above = block.part(opened), block.part(opened)
             _cut(machine, goal, read, splits[opened], below.boxes, above.boxes)
-            stack.append(Block(shape.half_above[below.numbers], above.boxes))
-            stack.append(Block(below.numbers + 1, below.boxes))
+            numbers = numpy.concatenate([below.numbers + 1, shape.half_above[below.numbers]])
+            stack.append(Block(numbers, Boxes.stacked([below.boxes, above.boxes])))
     machine.next_goal()
 
 
@@ -120,7 +120,8 @@ def _cut(machine: Machine, goal: Goal, read: Tree, splits: Ints, below: Boxes, a
 
 @dataclass(frozen=True)
 class Refuter:
-    """A disjunct's inequalities as rows, by value (conjuncts, n), with their bounds; and what a tree may split."""
+    """A disjunct's inequalities as rows, by value (conjuncts, n), with their bounds, rounded; and what a tree may
+    split."""
 
     network: Network
     read: Tree
@@ -135,12 +136,12 @@ class Refuter:
         bounds = numpy.zeros(len(disjunct))
         for k, inequality in enumerate(disjunct):
             terms, bound, exponent = inequality.integral
-            bounds[k] = as_floats([bound], exponent, "a bound")[0]
+            bounds[k] = as_floats([bound], exponent, "a bound", exactly=False)[0]
             for name, index, coefficient in terms:
                 if name not in goal.bounds:
                     raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
                 row = rows.setdefault(name, numpy.zeros((len(disjunct), network.program.values[name].size)))
-                row[k, index] = as_floats([coefficient], exponent, "a coefficient")[0]
+                row[k, index] = as_floats([coefficient], exponent, "a coefficient", exactly=False)[0]
         return cls(network, read, disjunct, rows, bounds, where)
 
     def refute(
@@ -155,11 +156,12 @@ class Refuter:
         rows = {name: -(own @ matrix) for name, matrix in self.rows.items()}
         sizes = {name: own @ numpy.abs(matrix) for name, matrix in self.rows.items()}
         self._add_cuts(rows, sizes, path, weights[:, conjuncts:])
-        off = gamma(weights.shape[1] + 4)  # of sums of as many products
-        error = off * (own @ numpy.abs(self.bounds)) + ETA
+        products = weights.shape[1] + 8
+        off = gamma(products)  # of sums of as many, of what is rounded already
+        error = off * (own @ numpy.abs(self.bounds)) * SLACK + ETA * products
         for name, size in sizes.items():
             far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
-            error = error + (off * size * far + ETA * (1 + far)).sum(1) * SLACK
+            error = error + (off * size * far + ETA * products * (1 + far)).sum(1) * SLACK
         found = backward(self.network, reaches, boxes, at, rows, own @ self.bounds, self._slopes(given), error)
         for row in {*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}:  # the others are refuted
             phases = [(turn // 2, turn % 2 == 1) for turn in path[row].tolist() if turn >= 0]
