@@ -16,7 +16,6 @@ from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, singl
 from tlverify.certify.search.layers import Array, Layers, floats, forward
 from tlverify.certify.search.tighten import BATCH, grow
 
-SAFETY = 1e-4  # of the sum of |coefficients|: covers what the kernel and float32 round away
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
 ONE_WORD = np.uint16(42 << 10 | 1)  # the multiplier 1 in a certificate
@@ -76,7 +75,7 @@ def _plain(relaxation: Relaxation, rows: Rows, sign: int) -> Double:
     for first in range(0, len(rows.constant), BATCH):
         index = np.arange(first, min(first + BATCH, len(rows.constant)))
         found = evaluate(relaxation, rows.take(index, sign), relaxation.root(len(index)), gradient=False)
-        parts.append(found.lower.astype(np.float64) - SAFETY * found.size)
+        parts.append(found.lower.astype(np.float64) - found.error)
     return np.concatenate(parts)
 
 
@@ -146,21 +145,21 @@ def _tighten_layer(
     possible = np.where(is_upper, samples.high[k][entries] < 0, samples.low[k][entries] > 0)
     budget = np.where(possible, leaves, max(1, round(leaves * HOPELESS_SHARE))).astype(np.intp)
     start = rows.take(entries, sign)
-    goal = np.where(possible, SAFETY * np.abs(start.t).sum(1), np.inf).astype(np.float32)
+    goal = np.where(possible, 0, np.inf).astype(np.float32)
     grown = grow(relaxation, start, goal, budget, late)
-    proved = grown.lower.astype(np.float64) - SAFETY * grown.size
+    proved = grown.lower.astype(np.float64)
     known = np.where(is_upper, -upper[entries], lower[entries])
     gain = proved - known
     worth = gain > LEAST_GAIN * (upper[entries] - lower[entries])
     flat, deep = [], []
     for r in np.flatnonzero(worth).tolist():
-        row = (int(entries[r]), bool(is_upper[r]), grown.trees[r], float(proved[r]))
-        (flat if len(grown.trees[r].leaves) == 1 else deep).append(row)
+        one = len(grown.trees[r].leaves) == 1
+        row = (int(entries[r]), bool(is_upper[r]), grown.trees[r], float(proved[r]) if one else _at(float(proved[r])))
+        (flat if one else deep).append(row)
     if flat:
         steps.bound_with_slopes(layers, relaxation, source, [row[:3] for row in flat])
     for index, above, tree, bound in deep:
-        at = _at(bound)
-        steps.lemma(source, index, above, -at if above else at)
+        steps.lemma(source, index, above, -bound if above else bound)
         steps.tree(layers, relaxation, tree, np.full((len(tree.leaves), 1), ONE_WORD))
     for index, above, _, bound in (*flat, *deep):
         if above:

@@ -17,6 +17,8 @@ from tlverify.certify.search.fold import Fold, Rows
 
 SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
 MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
+ERROR = 2.0**-21  # the kernel keeps 22 bits of a coefficient
+SINGLE = 2.0**-19  # rounding of sums in float32
 LEAST = 2.0**-30  # a multiplier below this is 0
 
 
@@ -37,14 +39,14 @@ class Bounds:
     """A lower bound of each node's row, and what it was made of.
 
     `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 0, 1} the minimising t, `z` the
-    neurons' inputs there (None unless asked for), `size` the sum of |coefficients| on t: the scale of rounding errors.
+    neurons' inputs there (None unless asked for), `error` what the kernel's roundings and float32 may cost, at most.
     """
 
     lower: Any
     a: Any
     corner: Any
     z: Any
-    size: Any
+    error: Any
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,23 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     intercept = np.where(open_, relaxation.intercept, np.float32(0))
     a = start.u.copy()
     weight = -(nodes.phase * nodes.beta)
-    for first, last in reversed(fold.ends):
+    error = np.zeros(len(a), np.float32)
+    largest = np.maximum(np.abs(start.u).max(1, initial=0), np.abs(start.t).max(1, initial=0))
+    for (first, last), reach in zip(reversed(fold.ends), reversed(fold.reach), strict=True):
         part = slice(first, last)
         own = a[:, part]
         weight[:, part] += np.maximum(own, 0) * below[:, part] + np.minimum(own, 0) * above[:, part]
+        if last > first:
+            largest = np.maximum(own.max(1), -weight[:, part].min(1))
+            largest = np.maximum(largest, np.maximum(-own.min(1), weight[:, part].max(1)))
+        error += largest * np.float32(ERROR * reach)
         if first:
             a[:, :first] += weight[:, part] @ rows.u[part, :first]
     t = start.t + weight @ rows.t
     size = np.abs(t).sum(1)
-    lower = start.constant + weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1) - size
+    gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
+    lower = start.constant + gained - size
+    error += np.float32(SINGLE) * (size + np.abs(gained) + np.abs(start.constant))
     corner = -np.sign(t)
     z = None
     if gradient:
@@ -96,7 +106,7 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
                 z[:, part] += value[:, :first] @ rows.u[part, :first].T
             own = z[:, part]
             value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
-    return Bounds(lower, a, corner, z, size)
+    return Bounds(lower, a, corner, z, error)
 
 
 def optimize(
@@ -137,7 +147,7 @@ def _better(old: Nodes, old_bounds: Bounds, new: Nodes, new_bounds: Bounds) -> t
         return np.where(wide if one.ndim == 2 else better, one, two)
 
     nodes = Nodes(pick(new.alpha, old.alpha), pick(new.beta, old.beta), old.phase)
-    names = ("lower", "a", "corner", "z", "size")
+    names = ("lower", "a", "corner", "z", "error")
     bounds = Bounds(*(pick(getattr(new_bounds, name), getattr(old_bounds, name)) for name in names))
     return nodes, bounds
 
@@ -146,6 +156,19 @@ def shorten(beta: Any) -> Any:
     """Multipliers cut to ten bits, below LEAST to 0."""
     cut = (np.ascontiguousarray(beta, dtype=np.float32).view(np.uint32) & MANTISSA).view(np.float32)
     return np.where(cut < LEAST, np.float32(0), cut)
+
+
+def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
+    """The halves of each node by its neuron, first all below 0 and then all above, with multipliers that leave the bound
+    no worse than the parent's; `a` (batch,) is the coefficient on the neuron's output there."""
+    count = np.arange(len(neuron))
+    both = Nodes(*(np.concatenate([part, part]) for part in (parent.alpha, parent.beta, parent.phase)))
+    alpha = parent.alpha[count, neuron] * np.float32(1 / SLOPE_ONE)
+    positive = np.maximum(a, 0)
+    both.phase[count, neuron], both.phase[count + len(count), neuron] = -1, 1
+    both.beta[count, neuron] = shorten(positive * alpha)
+    both.beta[count + len(count), neuron] = shorten(positive * (1 - alpha))
+    return both
 
 
 def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:

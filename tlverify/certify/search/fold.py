@@ -51,6 +51,7 @@ class Fold:
     """The unstable neurons of the layers before `depth`.
 
     `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
+    `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
     """
 
     rows: Rows
@@ -60,6 +61,7 @@ class Fold:
     lower: Single
     upper: Single
     splittable: npt.NDArray[np.bool_]
+    reach: Sequence[float]
 
     @property
     def size(self) -> int:
@@ -131,7 +133,8 @@ class Folding:
             layer[part], index[part] = k, open_
             splittable[part] = self.layers.layers[k].splittable
         ends = [(starts[k], starts[k + 1]) for k in range(len(counts))]
-        return Fold(Rows(t, u, constant), ends, layer, index, lower, upper, splittable)
+        reach = [float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)]
+        return Fold(Rows(t, u, constant), ends, layer, index, lower, upper, splittable, reach)
 
 
 def single(rows: Rows) -> Rows:

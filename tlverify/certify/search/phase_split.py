@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, optimize
+from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, optimize
 from tlverify.certify.search.fold import Rows
-from tlverify.certify.search.tighten import Tree
+from tlverify.certify.search.tighten import Tree, hopeless
 
 BATCH = 128  # leaves split at a time
 MEMORY = 1 << 29  # bytes of dual variables of open leaves; past half of it the best leaves come first
+LOOK = 256  # nodes after which it is first asked whether the limit will do
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples
 
 Points = npt.NDArray[np.float32]
@@ -32,11 +33,12 @@ class Outcome:
 
 @dataclass
 class _Pool:
-    """Open leaves: node number, bound, next neuron, duals."""
+    """Open leaves: node number, bound, next neuron and the coefficient on its output, duals."""
 
     node: Any
     lower: Any
     branch: Any
+    output: Any
     duals: Nodes
 
     def split(self, chosen: Any) -> tuple[_Pool, _Pool]:
@@ -45,7 +47,9 @@ class _Pool:
         return self._take(chosen), self._take(rest)
 
     def _take(self, index: Any) -> _Pool:
-        return _Pool(self.node[index], self.lower[index], self.branch[index], self.duals.take(index))
+        return _Pool(
+            self.node[index], self.lower[index], self.branch[index], self.output[index], self.duals.take(index)
+        )
 
     def join(self, other: _Pool) -> _Pool:
         def both(one: Any, two: Any) -> Any:
@@ -53,13 +57,13 @@ class _Pool:
 
         a, b = self.duals, other.duals
         duals = Nodes(both(a.alpha, b.alpha), both(a.beta, b.beta), both(a.phase, b.phase))
-        return _Pool(both(self.node, other.node), both(self.lower, other.lower), both(self.branch, other.branch), duals)
+        names = ("node", "lower", "branch", "output")
+        return _Pool(*(both(getattr(self, name), getattr(other, name)) for name in names), duals)
 
 
 def refute(
     relaxation: Relaxation,
     row: Rows,
-    safety: float,
     limit: int,
     late: Callable[[], bool],
     candidates: Callable[[Points], bool] = lambda corners: False,
@@ -68,13 +72,13 @@ def refute(
 ) -> Outcome:
     """Show that the row, (1, ...), is positive everywhere, by bounding at most `limit` nodes.
 
-    A leaf is closed when its bound exceeds `safety` times the size of its coefficients. `candidates` is shown corners
+    A leaf is closed when its bound exceeds what rounding may cost. It gives up as soon as the limit plainly will not do. `candidates` is shown corners
     (count, inputs) where the row may be negative; the search ends when it returns True.
     """
     closed: list[tuple[Any, Nodes, Any]] = []
     splits: list[tuple[int, int]] = []
     root = relaxation.root(1)
-    pool = _Pool(np.zeros(0, np.intp), np.zeros(0, np.float32), np.zeros(0, np.intp), root.take(slice(0)))
+    pool = _Pool(np.zeros(0, np.intp), np.zeros(0, np.float32), np.zeros(0, np.intp), np.zeros(0, np.float32), root.take(slice(0)))
     bounded = 0
     stopped = False
 
@@ -82,21 +86,29 @@ def refute(
         nonlocal pool, bounded, stopped
         kept, found = optimize(relaxation, row.take(np.zeros(len(numbers), np.intp)), nodes, own_steps)
         bounded += len(numbers)
-        done = found.lower > safety * found.size
+        done = found.lower > found.error
         if done.any():
             closed.append((numbers[done], kept.take(done), ((found.a > 0) & (kept.phase == 0))[done]))
         score = branch_score(relaxation, found, kept)
-        branch = np.where(score.max(1, initial=-1) >= 0, score.argmax(1) if score.shape[1] else 0, -1)
+        best = score.argmax(1) if score.shape[1] else np.zeros(len(numbers), np.intp)
+        output = found.a[np.arange(len(best)), best] if score.shape[1] else np.zeros(len(best), np.float32)
+        branch = np.where(score.max(1, initial=-1) >= 0, best, -1)
         left = ~done
         worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
         stopped = stopped or bool(len(worst) and candidates(found.corner[worst]))
         stopped = stopped or bool((branch[left] < 0).any())
-        fresh = _Pool(numbers[left], found.lower[left], branch[left], kept.take(left))
+        fresh = _Pool(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
         pool = pool.join(fresh)
 
     take(root, np.zeros(1, np.intp), root_steps)
+    first = float(pool.lower.min(initial=0))
+    look = LOOK
     room = MEMORY // max(1, 6 * relaxation.fold.size)
     while len(pool.node) and not stopped and bounded < limit and not late():
+        if bounded >= look:
+            look = 2 * bounded
+            if len(pool.node) < room // 2 and hopeless(first, float(pool.lower.min()), 0.0, bounded / 2, limit / 2):
+                break
         count = min(BATCH, len(pool.node))
         if count < len(pool.node):
             key = pool.lower if len(pool.node) < room // 2 else -pool.lower
@@ -106,10 +118,7 @@ def refute(
         parent, pool = pool.split(chosen)
         made = len(splits) + np.arange(count)
         splits += list(zip(parent.node.tolist(), parent.branch.tolist(), strict=True))
-        duals = parent.duals
-        both = Nodes(*(np.concatenate([part, part]) for part in (duals.alpha, duals.beta, duals.phase)))
-        both.phase[np.arange(count), parent.branch] = -1
-        both.phase[np.arange(count) + count, parent.branch] = 1
+        both = children(parent.duals, parent.branch, parent.output)
         take(both, np.concatenate([2 * made + 1, 2 * made + 2]), steps)
     if len(pool.node):
         return Outcome(None, float(pool.lower.min()), bounded, len(pool.node))

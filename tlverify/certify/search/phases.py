@@ -17,7 +17,7 @@ from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
-from tlverify.certify.search.bounding import SAFETY, Samples, Table, cost, crown, intervals, tighten
+from tlverify.certify.search.bounding import Samples, Table, cost, crown, intervals, tighten
 from tlverify.certify.search.dual import Relaxation, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, single
@@ -130,7 +130,7 @@ def _close(
     combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
     rows = Rows(*(np.concatenate([getattr(row, part) for row, _ in combined]) for part in ("t", "u", "constant")))
     _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
-    order = np.argsort(root.lower - SAFETY * root.size)
+    order = np.argsort(root.lower - root.error)
     search.lower = max(search.lower, float(root.lower.min()))
     search.log.append(f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons")
     limit = int(work / cost(relaxation)) + 1
@@ -149,7 +149,7 @@ def _close(
     outcomes: dict[int, Outcome] = {}
     for index in order.tolist():
         row = rows.take(np.array([index]))
-        outcome = refute(relaxation, row, SAFETY, limit, search.late, candidates, ROOT_STEPS)
+        outcome = refute(relaxation, row, limit, search.late, candidates, ROOT_STEPS)
         limit -= outcome.bounded
         if point:
             return None, point[0]
@@ -180,7 +180,7 @@ def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:
     for _ in range(COMBINE_STEPS if count > 1 else 0):
         total = Rows(*(weights[None] @ part for part in (rows.t, rows.u)), weights[None] @ rows.constant)
         found = evaluate(relaxation, total, relaxation.root(1))
-        scale = float(found.size[0]) + 1e-30
+        scale = float(np.abs(total.t).sum() + np.abs(total.u).sum()) + 1e-30
         if found.lower[0] / scale > best:
             best, best_weights = found.lower[0] / scale, weights
         value = rows.t @ found.corner[0] + rows.u @ np.maximum(found.z[0], 0) + rows.constant

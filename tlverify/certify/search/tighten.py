@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, optimize
+from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, optimize
 from tlverify.certify.search.fold import Rows
 
 BATCH = 256  # nodes bounded at a time
@@ -32,10 +32,9 @@ class Tree:
 
 @dataclass(frozen=True)
 class Grown:
-    """Lower bounds (trees,) and the trees that prove them."""
+    """Lower bounds (trees,), less rounding errors, and the trees that prove them."""
 
     lower: npt.NDArray[np.float32]
-    size: npt.NDArray[np.float32]
     trees: Sequence[Tree]
     bounded: int
 
@@ -61,7 +60,6 @@ def grow(
         parts.append(_grow(relaxation, rows, goal[part], budget[part], late, root_steps, steps))
     return Grown(
         np.concatenate([part.lower for part in parts]),
-        np.concatenate([part.size for part in parts]),
         [tree for part in parts for tree in part.trees],
         sum(part.bounded for part in parts),
     )
@@ -83,7 +81,7 @@ def _grow(
     phase = np.zeros((*shape, neurons), np.int8)
     used = np.zeros((*shape, neurons), bool)
     lower = np.full(shape, np.inf, np.float32)
-    scale = np.zeros(shape, np.float32)
+    output = np.zeros(shape, np.float32)  # coefficient on the output of the neuron to be split
     branch = np.full(shape, -1, np.intp)
     node = np.zeros(shape, np.intp)
     leaves = np.ones(count, np.intp)
@@ -98,9 +96,10 @@ def _grow(
             kept, found = optimize(relaxation, start.take(t), nodes.take(part), own_steps)
             alpha[t, s], beta[t, s], phase[t, s] = kept.alpha, kept.beta, kept.phase
             used[t, s] = (found.a > 0) & (kept.phase == 0)
-            lower[t, s], scale[t, s] = found.lower, found.size
+            lower[t, s] = found.lower - found.error
             score = branch_score(relaxation, found, kept)
             best = score.argmax(1) if neurons else np.zeros(len(t), np.intp)
+            output[t, s] = found.a[np.arange(len(t)), best] if neurons else 0
             branch[t, s] = np.where(score.max(1, initial=-1) >= 0, best, -1)
             bounded += len(t)
 
@@ -111,7 +110,7 @@ def _grow(
         worst = lower.argmin(1)
         reached = lower[everyone, worst]
         live = (reached <= goal) & (leaves < budget) & (branch[everyone, worst] >= 0)
-        live &= ~_hopeless(first_bound, reached, goal, leaves, budget)
+        live &= ~hopeless(first_bound, reached, goal, leaves, budget)
         tree = np.flatnonzero(live)
         if not len(tree):
             break
@@ -120,11 +119,7 @@ def _grow(
         for t, o, n in zip(tree.tolist(), old.tolist(), neuron.tolist(), strict=True):
             splits[t].append((int(node[t, o]), n))
         made = np.array([len(splits[t]) for t in tree])
-        parent = Nodes(alpha[tree, old], beta[tree, old], phase[tree, old])
-        both = Nodes(*(np.concatenate([part, part]) for part in (parent.alpha, parent.beta, parent.phase)))
-        half = np.arange(len(tree))
-        both.phase[half, neuron] = -1
-        both.phase[half + len(tree), neuron] = 1
+        both = children(Nodes(alpha[tree, old], beta[tree, old], phase[tree, old]), neuron, output[tree, old])
         node[tree, old], node[tree, new] = 2 * made - 1, 2 * made
         leaves[tree] += 1
         store(np.concatenate([tree, tree]), np.concatenate([old, new]), both, steps)
@@ -137,10 +132,10 @@ def _grow(
         )
         for t in range(count)
     ]
-    return Grown(lower.min(1), scale.max(1), trees, bounded)
+    return Grown(lower.min(1), trees, bounded)
 
 
-def _hopeless(first: Any, reached: Any, goal: Any, leaves: Any, budget: Any) -> Any:
+def hopeless(first: Any, reached: Any, goal: Any, leaves: Any, budget: Any) -> Any:
     """The bound grows about as the logarithm of the leaves; at twice that rate the goal would still not be reached."""
     doublings = np.log2(np.maximum(leaves, 1))
     rate = (reached - first) / np.maximum(doublings, 1)
