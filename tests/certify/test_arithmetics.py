@@ -20,7 +20,10 @@ from tlverify.certify.interval import interval
 from tlverify.certify.kernel.arithmetic import enclose
 from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
 from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+
+from .trees import Leaf, Split, full, written
 
 FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "residual", "convolution")
 
@@ -176,31 +179,19 @@ def tree(
     ]
     claim = box(graph, {source: ends}, bad)
     relus = [value for value in program.values.values() if value.kind == "relu"]
-    unstable = [[v.source, n.index] for v in relus for n in bounds.phases(v.source).unstable] or [[relus[0].source, 0]]
-    shape = [0]  # nodes of a random tree in level order
-    flags: list[int] = []
-    depth = [0]
-    while len(flags) < len(depth):
-        split = int(depth[len(flags)] < 5 and rng.random() < 0.6)
-        flags.append(split)
-        if split:
-            depth += [depth[len(flags) - 1] + 1] * 2
-    del shape
-    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in sorted(relus, key=lambda v: v.name)}
-    payload = [np.packbits(flags, bitorder="little").tobytes()]
-    payload.append(rng.integers(0, len(unstable), sum(flags)).astype("u1").tobytes())
-    for node, split in enumerate(flags):
-        if not split:
-            for disjunct in bad:
-                words = rng.integers(0, 1 << 16, len(disjunct) + depth[node]).astype("<u2")
-                words[: len(disjunct)] = 42 << 10 | 1
-                payload += [
-                    words.tobytes(),
-                    rng.integers(0, 129, sum(map(len, listing.values()))).astype("u1").tobytes(),
-                ]
-    step = {"rule": "tree", "nodes": len(flags), "entries": unstable, "steps": [], "slopes": listing, "weighted": 1}
+    unstable = [(v.source, n.index) for v in relus for n in bounds.phases(v.source).unstable] or [(relus[0].source, 0)]
+    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in relus}
+    count = sum(map(len, listing.values()))
+
+    def grown(depth: int) -> Split | Leaf:
+        if depth < 5 and rng.random() < 0.6:
+            return Split(int(rng.integers(len(unstable))), grown(depth + 1), grown(depth + 1))
+        words = [[ONE] * len(rows) + rng.integers(0, 1 << 16, depth).tolist() for rows in bad]
+        return Leaf(words, rng.integers(0, 129, (len(bad), count)).tolist())
+
+    step, payload = written(grown(0), unstable, listing=listing, weighted=True)
     steps = [{"rule": "interval", "nodes": [n for n in program.values if n != source]}, step]
-    return program, claim, certificate.proof(claim.digest, steps, b"".join(payload))
+    return program, claim, certificate.proof(claim.digest, steps, payload)
 
 
 @pytest.mark.parametrize("family", ["plain", "cancelling", "residual", "convolution"])
@@ -220,7 +211,7 @@ def _answer(program: Program, claim: Claim, proof: bytes, arithmetic: kernel.Ari
         return rejection.reason.partition(":")[0]
 
 
-def test_input_splits_with_steps_at_the_leaves_agree() -> None:
+def test_input_splits_with_steps_at_the_nodes_agree() -> None:
     rng = np.random.default_rng(3)
     graph = network("plain", rng)
     program, claim, _ = tree(graph, rng)
@@ -232,15 +223,7 @@ def test_input_splits_with_steps_at_the_leaves_agree() -> None:
         {"rule": "rebound", "node": relu.source},
         {"rule": "interval", "nodes": names},
     ]
-    step = {
-        "rule": "tree",
-        "nodes": 15,
-        "entries": [[source, i] for i in range(3)],
-        "steps": inner,
-        "slopes": {},
-        "weighted": 0,
-    }
-    payload = np.packbits([1] * 7 + [0] * 8, bitorder="little").tobytes() + bytes([0, 1, 2, 0, 1, 2, 0])
+    step, payload = written(full([0, 1, 2], lambda _: Leaf()), [(source, i) for i in range(3)], inner)
     proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, step], payload)
     margins = [kernel.check_with(program, claim.data, proof, a).margin for a in (kernel.EXACT, fast(), interval())]
     assert margins[0] == margins[1]

@@ -24,7 +24,7 @@ from tlverify.certify.certificate import proof
 from tlverify.certify.fast import fast
 from tlverify.graph import Graph, Parameter, digest, to_bytes
 
-from .boundary import Base, bases, counterexample
+from .boundary import LEAF_SLOPES, Base, bases, counterexample
 from .examples import Files, files
 from .kernel.hostile import container, encode
 
@@ -514,14 +514,14 @@ def _flip(flags: list[int], rng: random.Random) -> None:
     flags[place] ^= 1
 
 
-@kind("tree: a child before its parent", NEVER)
+@kind("tree: a leaf for the root", NEVER)
 @_bits
-def _unordered(flags: list[int], rng: random.Random) -> None:
+def _rootless(flags: list[int], rng: random.Random) -> None:
     leaf = flags.index(0)
     flags[0], flags[leaf] = 0, 1
 
 
-@kind("tree: bits shuffled (cyclic or unordered)", ORACLE)
+@kind("tree: bits shuffled (nodes of another parent)", ORACLE)
 @_bits
 def _shuffled(flags: list[int], rng: random.Random) -> None:
     i, j = rng.sample(range(1, len(flags) - 1), 2)
@@ -638,8 +638,12 @@ def _steep(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]:
         return
     tree = base.steps[-1]["rule"] == "tree"
     for _ in range(10):
-        raw = bytearray(base.payload)
-        raw[-rng.randrange(1, 3) if tree else rng.randrange(len(raw))] = rng.choice([129, 130, 192, 255])
+        raw, steep = bytearray(base.payload), rng.choice([129, 130, 192, 255])
+        if tree:  # the last leaf's, as differences from those of the leaf before
+            place = rng.randrange(2)
+            raw[place - 2] = (steep - LEAF_SLOPES[place]) % 256
+        else:
+            raw[rng.randrange(len(raw))] = steep
         yield of(base, claim, payload=bytes(raw))
 
 
@@ -665,7 +669,7 @@ def _slope_none(steps: Steps, k: int, rng: random.Random) -> None:
 
 @kind("container: another format, version, kind or size", NEVER)
 def _container(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]:
-    good = {"format": "tlverify.certificate", "version": 1, "claim": claim.digest, "payload": len(base.payload)}
+    good = {"format": "tlverify.certificate", "version": 1, "claim": claim.digest}
     is_witness = base.steps is None
     good |= {"kind": "witness"} if is_witness else {"kind": "proof", "steps": base.steps}
     other = {"kind": "proof", "steps": []} if is_witness else {"kind": "witness"}
@@ -674,8 +678,9 @@ def _container(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]
         {"format": "tlverify.claim"},
         {"kind": "lemma"},
         other,
-        {"payload": len(base.payload) + 1},
-        {"payload": 2**64},
+        {"size": len(base.payload) + 1},
+        {"size": 2**64},
+        {"payload": len(base.payload)},
         {"claim": "0" * 64},
         {"claim": claim.digest.upper()},
         {"steps": []},

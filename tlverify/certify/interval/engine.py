@@ -11,7 +11,7 @@ with |x| from the bounds at the root of the proof, so that |W| |x| is worked out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -32,6 +32,9 @@ LARGEST = 2.0**500  # magnitudes stay below this, so that nothing overflows
 MAX_DENSE = 1 << 24
 CHUNK = 256  # rows propagated together
 
+Reaches = Mapping[str, tuple[Floats, float]]
+"""`reach_of` a program"""
+
 
 def gamma(n: int) -> float:
     """Relative error of a sum of n products in any order, with a margin for what is computed from it."""
@@ -40,13 +43,13 @@ def gamma(n: int) -> float:
     return n * U / (1 - n * U) * SLACK
 
 
-def as_floats(integers: Sequence[int], exponent: int, what: str) -> Floats:
-    """integers * 2^exponent, if float64 holds each exactly."""
+def as_floats(integers: Sequence[int], exponent: int, what: str, exactly: bool = True) -> Floats:
+    """integers * 2^exponent, if float64 holds each exactly; otherwise rounded, each by at most u of itself."""
     try:
         array = numpy.array([float(v) for v in integers])
     except OverflowError:
         raise Rejected("interval", f"{what} is too large for float64") from None
-    exact = all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
+    exact = not exactly or all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
     used = array[array != 0]
     if not exact or (len(used) and not _in_range(used, exponent)):
         raise Rejected("interval", f"{what} has more digits or range than float64")
@@ -88,10 +91,9 @@ class Matrix:
         return (x.reshape(len(x) * self.blocks, -1) @ weight.T).reshape(len(x), -1)
 
     def backward(self, row: Floats) -> Floats:
-        """row M for rows (batch, out)."""
-        if self.blocks == 1:
-            return row @ self.weight
-        return (row.reshape(len(row) * self.blocks, -1) @ self.weight).reshape(len(row), -1)
+        """row M for rows (..., out)."""
+        product = row.reshape(-1, len(self.weight)) @ self.weight
+        return product.reshape(*row.shape[:-1], -1)
 
 
 class Network:
@@ -126,7 +128,8 @@ class Relaxed:
 
 
 class Boxes:
-    """Bounds of every value in each of several regions: lower and upper ends (regions, n)."""
+    """Bounds of every value in each of several regions: lower and upper ends (regions, n), or (1, n) where all regions
+    have the same."""
 
     def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats]) -> None:
         self.lower = lower
@@ -147,6 +150,23 @@ class Boxes:
             known = self._relaxed[name] = (low, high, Relaxed(below, chord, numpy.where(either, low, 0.0), reach))
         return known[2]
 
+    def part(self, rows: Ints | slice) -> Boxes:
+        """A copy of some of the regions."""
+
+        def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
+            return {name: end if len(end) == 1 else end[rows].copy() for name, end in ends.items()}
+
+        return Boxes(chosen(self.lower), chosen(self.upper))
+
+    def repeated(self, count: int, names: Iterable[str]) -> Boxes:
+        """Of one region: as many, whose bounds of the named values are their own."""
+        own = {name for name in names if name in self.lower}
+
+        def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
+            return {name: numpy.repeat(end, count, 0) if name in own else end for name, end in ends.items()}
+
+        return Boxes(chosen(self.lower), chosen(self.upper))
+
     @classmethod
     def of(cls, bounds: Mapping[str, Interval]) -> Boxes:
         """One region, from the exact table."""
@@ -154,7 +174,12 @@ class Boxes:
         return cls({n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()})
 
 
-def reach_of(network: Network, root: Boxes) -> dict[str, tuple[Floats, float]]:
+def rows_of(ends: Floats, at: Ints) -> Floats:
+    """The rows of the regions `at`; one row, if all regions have the same."""
+    return ends if len(ends) == 1 else ends[at]
+
+
+def reach_of(network: Network, root: Boxes) -> Reaches:
     """For each affine value, from the bounds at the root: per entry |W| |x| + |b| with what is inexact, and sum |x|."""
     result: dict[str, tuple[Floats, float]] = {}
     for value in network.program.values.values():
@@ -201,19 +226,22 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
 
 def backward(
     network: Network,
-    reaches: Mapping[str, tuple[Floats, float]],
+    reaches: Reaches,
     boxes: Boxes,
     at: Ints,
     start: Mapping[str, Floats],
     constant: Floats,
     slopes: Mapping[str, Floats],
+    error: Floats | None = None,
 ) -> Floats:
-    """A lower bound of start . values + constant for each row, in region `at[row]` of `boxes`.
+    """Lower bounds (..., rows) of start . values + constant, row r in region `at[r]` of `boxes`.
 
-    `start[name]` is (rows, n), exact; `slopes[name]` is (rows, n), or NaN for the default.
+    `start[name]` is (..., rows, n); `slopes[name]` is (rows, n), or NaN for the default. `error` bounds what start and
+    constant may be off by.
     """
     pending = dict(start)
-    total, error = constant.copy(), numpy.abs(constant) * U
+    total = constant.copy()
+    error = numpy.abs(constant) * U + (0.0 if error is None else error)
     for name in network.program.order(tuple(sorted(start))):
         row = pending.pop(name, None)
         if row is None:
@@ -221,25 +249,26 @@ def backward(
         value = network.program.values[name]
         n = value.size
         if value.kind == "input":
-            low, high = boxes.lower[name][at], boxes.upper[name][at]
+            low, high = rows_of(boxes.lower[name], at), rows_of(boxes.upper[name], at)
             ends = numpy.where(row > 0, low, high)
-            gained = (row * ends).sum(1)
-            lost = gamma(n + 2) * (numpy.abs(row) * numpy.maximum(numpy.abs(low), numpy.abs(high))).sum(1)
+            gained = numpy.einsum("...ij,...ij->...i", row, ends)
+            far = numpy.maximum(numpy.abs(low), numpy.abs(high))
+            lost = gamma(n + 2) * (numpy.abs(row) * far).sum(-1)
         elif value.kind == "relu":
             part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
             lost = lost + _join(pending, value.source, part, boxes, at)
         else:
-            magnitude = numpy.abs(row)
-            vector, far = reaches[name]
-            gained = row @ network.biases[name] if name in network.biases else numpy.zeros(len(row))
-            lost = magnitude @ vector + ETA * (n + 1) * (1 + far)
+            vector, far_sum = reaches[name]
+            gained = row @ network.biases[name] if name in network.biases else numpy.zeros(row.shape[:-1])
+            lost = numpy.abs(row) @ vector + ETA * (n + 1) * (1 + far_sum)
             for source, matrix in network.terms(value):
                 lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
         total = total + gained
         error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
     if not numpy.isfinite(total).all() or not numpy.isfinite(error).all():
         raise Rejected("interval", "a bound is too large for float64")
-    return numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    return result
 
 
 def _join(pending: dict[str, Floats], name: str, part: Floats, boxes: Boxes, at: Ints) -> Floats | float:
@@ -248,21 +277,58 @@ def _join(pending: dict[str, Floats], name: str, part: Floats, boxes: Boxes, at:
         pending[name] = part
         return 0.0
     pending[name] = pending[name] + part
-    far = numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name]))[at]
-    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(1) + ETA * (1 + far.sum(1))
+    far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
+    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(-1) + ETA * (1 + far.sum(-1))
     return lost
 
 
 def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | None) -> tuple[Floats, Floats, Floats]:
     """fl(a slope) is in [0, a] for a slope in [0, 1]. For a < 0 the chord's slope is raised beyond its rounding."""
     relaxed = boxes.relaxed(source)
-    below = relaxed.below[at]
+    below, chord, down = (rows_of(part, at) for part in (relaxed.below, relaxed.chord, relaxed.down))
     if slopes is not None:
-        below = numpy.where((relaxed.down[at] < 0) & ~numpy.isnan(slopes), slopes, below)
-    result = row * numpy.where(row > 0, below, relaxed.chord[at])
-    gained = -numpy.einsum("ij,ij->i", numpy.minimum(result, 0.0), relaxed.down[at])
-    lost = gamma(row.shape[1] + 4) * numpy.abs(gained) + ETA * row.shape[1] * (1 + 2 * relaxed.reach[at])
+        below = numpy.where((down < 0) & ~numpy.isnan(slopes), slopes, below)
+    taken = numpy.minimum(row, 0.0)
+    taken *= chord
+    gained = -numpy.einsum("...ij,...ij->...i", taken, numpy.broadcast_to(down, taken.shape))
+    result = numpy.maximum(row, 0.0)
+    result *= below
+    result += taken
+    n = row.shape[-1]
+    reach = relaxed.reach if len(relaxed.reach) == 1 else relaxed.reach[at]
+    lost = gamma(n + 4) * numpy.abs(gained) + ETA * n * (1 + 2 * reach)
     return result, gained, lost
+
+
+def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str) -> None:
+    """Backward bounds of every entry of a value that can have either sign, each in its own region."""
+    regions, entries = numpy.nonzero((boxes.lower[name] < 0) & (boxes.upper[name] > 0))
+    if not len(regions):
+        return
+    low, high = boxes.lower[name].copy(), boxes.upper[name].copy()
+    for first in range(0, len(regions), CHUNK):
+        at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
+        start, constant = _units(network, name, index)
+        found = backward(network, reaches, boxes, at, start, constant, {})
+        low[at, index] = numpy.maximum(low[at, index], found[0])
+        high[at, index] = numpy.minimum(high[at, index], -found[1])
+    boxes.lower[name], boxes.upper[name] = low, high
+
+
+def _units(network: Network, name: str, index: Ints) -> tuple[dict[str, Floats], Floats]:
+    """plus and minus single entries of a value, (2, rows, n): as rows of its own matrix, which are exact, if that is
+    all there is to it."""
+    value = network.program.values[name]
+    sign = numpy.array([1.0, -1.0])
+    if value.kind == "affine" and len(value.terms) == 1:
+        ((source, matrix),) = network.terms(value)
+        if matrix.blocks == 1 and not matrix.unit:
+            bias = network.biases[name][index] if name in network.biases else numpy.zeros(len(index))
+            return {source: matrix.weight[index] * sign[:, None, None]}, bias * sign[:, None]
+    unit = numpy.zeros((2, len(index), value.size))
+    for k in range(2):
+        unit[k, numpy.arange(len(index)), index] = sign[k]
+    return {name: unit}, numpy.zeros((2, len(index)))
 
 
 class Engine:
@@ -271,9 +337,9 @@ class Engine:
     def __init__(self) -> None:
         self._network: Network | None = None
         self._seen: list[Interval] = []
-        self._root: tuple[Boxes, dict[str, tuple[Floats, float]]] | None = None
+        self._root: tuple[Boxes, Reaches] | None = None
 
-    def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, dict[str, tuple[Floats, float]]]:
+    def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, Reaches]:
         """The program, the table as one region, and what `reach_of` says of it."""
         if self._network is None or self._network.program is not program:
             self._network, self._root = Network(program), None
