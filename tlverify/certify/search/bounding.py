@@ -10,6 +10,7 @@ import numpy as np
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
 from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.tree_writer import ONE
 from tlverify.certify.search.dual import Relaxation, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
@@ -18,7 +19,6 @@ from tlverify.certify.search.tighten import BATCH, grow
 
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
-ONE_WORD = np.uint16(42 << 10 | 1)  # the multiplier 1 in a certificate
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _tighten_layer(
         steps.bound_with_slopes(layers, relaxation, source, [row[:3] for row in flat])
     for index, above, tree, bound in deep:
         steps.lemma(source, index, above, -bound if above else bound)
-        steps.tree(layers, relaxation, tree, np.full((len(tree.leaves), 1), ONE_WORD))
+        steps.tree(layers, relaxation, tree, np.full((len(tree.leaves), 1), np.uint16(ONE)))
     for index, above, _, bound in (*flat, *deep):
         if above:
             upper[index] = min(upper[index], -bound)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify import tree_writer
 from tlverify.certify.search.dual import SLOPE_ONE, Relaxation
 from tlverify.certify.search.layers import Layers
 from tlverify.certify.search.tighten import Tree
 
 Step = dict[str, Any]
-ONE = 42 << 10 | 1  # the multiplier 1
 
 
 class Steps:
@@ -46,10 +46,7 @@ class Steps:
         alpha = np.concatenate([tree.duals.alpha for *_, tree in ordered])
         used = np.concatenate([tree.used for *_, tree in ordered])
         listing, wide, default = _listing(layers, relaxation, alpha, used)
-        slopes = default[wide]
-        for r in range(len(ordered)):
-            slopes = np.where(used[r, wide], alpha[r, wide], slopes)
-            self.payload += slopes.tobytes()
+        self.payload += _carried(alpha[:, wide], used[:, wide], default[wide]).tobytes()
         lower = [int(index) for index, upper, _ in ordered if not upper]
         upper = [int(index) for index, upper, _ in ordered if upper]
         step: Step = {"rule": "bound", "node": node, "lower": lower, "upper": upper, "slopes": listing}
@@ -77,35 +74,40 @@ def pack_tree(
     """The step `tree` and its payload."""
     fold = relaxation.fold
     made = {node: j for j, (node, _) in enumerate(tree.splits)}
-    order = [0]  # nodes in level order
-    parents = [-1]
-    for position, node in enumerate(order):
-        if node in made:
-            order += [2 * made[node] + 1, 2 * made[node] + 2]
-            parents += [position, position]
-    flags = np.packbits([node in made for node in order], bitorder="little").tobytes()
     neurons = sorted({neuron for _, neuron in tree.splits})
     number = {neuron: k for k, neuron in enumerate(neurons)}
-    chosen = [number[tree.splits[made[node]][1]] for node in order if node in made]
-    picks = np.array(chosen, dtype="<u1" if len(neurons) <= 256 else "<u2").tobytes()
-    listing, wide, default = _listing(layers, relaxation, tree.duals.alpha, tree.used)
     row = {node: r for r, node in enumerate(tree.leaves)}
-    paths: list[list[int]] = [[]]
-    for position in range(1, len(order)):
-        above = parents[position]
-        paths.append([*paths[above], tree.splits[made[order[above]]][1]])
-    parts = [flags, picks]
-    slopes = default[wide]
     multipliers = encode(tree.duals.beta)
-    for position, node in enumerate(order):
-        if node not in made:
-            r = row[node]
-            parts.append(words[r].astype("<u2").tobytes() + multipliers[r, paths[position]].astype("<u2").tobytes())
-            slopes = np.where(tree.used[r, wide], tree.duals.alpha[r, wide], slopes)  # what does not matter: as before
-            parts.append(slopes.tobytes())
-    entries = [[layers.layers[fold.layer[n]].source, int(fold.index[n])] for n in neurons]
-    step = {"rule": "tree", "nodes": len(order), "entries": entries, "steps": [], "slopes": listing, "weighted": 1}
-    return step, b"".join(parts)
+    nodes: list[int] = []
+    order: list[int] = []  # rows of the leaves
+    given: list[list[npt.NDArray[np.uint16]]] = []
+    stack: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+    while stack:  # in preorder
+        node, path = stack.pop()
+        if node in made:
+            j = made[node]
+            neuron = tree.splits[j][1]
+            nodes.append(number[neuron])
+            stack += [(2 * j + 2, (*path, neuron)), (2 * j + 1, (*path, neuron))]
+        else:
+            nodes.append(-1)
+            order.append(row[node])
+            given.append([np.concatenate([words[row[node]], multipliers[row[node], list(path)]])])
+    listing, wide, default = _listing(layers, relaxation, tree.duals.alpha, tree.used)
+    slopes = _carried(tree.duals.alpha[np.ix_(order, wide)], tree.used[np.ix_(order, wide)], default[wide])
+    entries = [(layers.layers[fold.layer[n]].source, int(fold.index[n])) for n in neurons]
+    return tree_writer.tree(nodes, entries, listing=listing, words=given, slopes=slopes[:, None])
+
+
+def _carried(
+    alpha: npt.NDArray[np.uint8], used: npt.NDArray[np.bool_], first: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Slopes (leaves, n) in which those that do not matter are as in the row before, so that they cost nothing."""
+    result = np.empty_like(alpha)
+    for r in range(len(alpha)):
+        first = np.where(used[r], alpha[r], first)
+        result[r] = first
+    return result
 
 
 def _listing(
