@@ -18,6 +18,7 @@ from tlverify.certify.search.layers import Array, Layers, floats, forward
 from tlverify.certify.search.tighten import BATCH, grow
 
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
+BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
 
 
@@ -143,6 +144,7 @@ def _tighten_layer(
     is_upper = np.arange(len(entries)) >= len(open_)
     sign = np.where(is_upper, -1, 1)
     possible = np.where(is_upper, samples.high[k][entries] < 0, samples.low[k][entries] > 0)
+    leaves *= BOTTOM[min(k, len(BOTTOM)) - 1]
     budget = np.where(possible, leaves, max(1, round(leaves * HOPELESS_SHARE))).astype(np.intp)
     start = rows.take(entries, sign)
     goal = np.where(possible, 0, np.inf).astype(np.float32)

@@ -39,7 +39,7 @@ class Bounds:
     """A lower bound of each node's row, and what it was made of.
 
     `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 0, 1} the minimising t, `z` the
-    neurons' inputs there (None unless asked for), `error` what the kernel's roundings and float32 may cost, at most.
+    neurons' inputs there (None unless asked for; after `optimize`, of no use), `error` what the kernel's roundings and float32 may cost, at most.
     """
 
     lower: Any
@@ -132,7 +132,7 @@ def optimize(
         alpha = np.clip(np.where(open_, alpha + move, alpha), 0, 1)
         beta = np.maximum(np.where(open_, 0, beta + move), 0)
         kept = Nodes(np.rint(alpha * SLOPE_ONE).astype(np.uint8), shorten(beta), nodes.phase)
-        found = evaluate(relaxation, start, kept, gradient=True)
+        found = evaluate(relaxation, start, kept, gradient=step < steps)
         best_nodes, best = _better(best_nodes, best, kept, found)
     return best_nodes, best
 
@@ -147,9 +147,9 @@ def _better(old: Nodes, old_bounds: Bounds, new: Nodes, new_bounds: Bounds) -> t
         return np.where(wide if one.ndim == 2 else better, one, two)
 
     nodes = Nodes(pick(new.alpha, old.alpha), pick(new.beta, old.beta), old.phase)
-    names = ("lower", "a", "corner", "z", "error")
-    bounds = Bounds(*(pick(getattr(new_bounds, name), getattr(old_bounds, name)) for name in names))
-    return nodes, bounds
+    names = ("lower", "a", "corner", "error")
+    lower, a, corner, error = (pick(getattr(new_bounds, name), getattr(old_bounds, name)) for name in names)
+    return nodes, Bounds(lower, a, corner, new_bounds.z, error)
 
 
 def shorten(beta: Any) -> Any:
@@ -174,10 +174,11 @@ def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
 def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
 
-    Where no upper line is in use, what the lower lines lose at the minimising corner. Negative: nothing to split.
+    Where no upper line is in use, what the lower lines may lose. Negative: nothing to split.
     """
     splittable = (nodes.phase == 0) & relaxation.fold.splittable
     loss = -np.minimum(found.a, 0) * relaxation.intercept
-    gap = np.maximum(found.z, 0) - found.z * (nodes.alpha * np.float32(1 / SLOPE_ONE))
-    score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * np.maximum(gap, 0)
+    alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
+    gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
+    score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
     return np.where(splittable, score, np.float32(-1))

@@ -25,7 +25,7 @@ from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, re
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 
-FIRST_WORK = 1.0e9  # multiplications spent on branch and bound before the first tightening
+FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
 LEAVES = (32, 128, 512, 2048, 8192)  # of a tightening tree, by round
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
@@ -57,12 +57,8 @@ def propose_phases(
     table = crown(layers, box, intervals(program, layers, claim), steps)
     folding = folded(layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
-    work = FIRST_WORK / 20
-    for number in range(-2, len(LEAVES)):
-        if number > -2:
-            yield from _attack(layers, region, claim, goals, samples, rng, search)
-            if search.late():
-                return
+    work = 0.0
+    for number in range(-1, len(LEAVES)):
         if number >= 0:
             table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late)
             work += spent
@@ -74,7 +70,9 @@ def propose_phases(
             search.leaves = found.leaves
             yield certificate.proof(claim.digest, found.steps, bytes(found.payload))
             return
-        work = max(work, FIRST_WORK)
+        if search.late():
+            return
+        yield from _attack(layers, region, claim, goals, samples, rng, search)
 
 
 def folded(layers: Layers, box: Box, table: Table) -> Folding:
