@@ -10,12 +10,12 @@ import numpy as np
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
 from tlverify.certify.kernel.program import Program, enclose_value
-from tlverify.certify.tree_writer import ONE
 from tlverify.certify.search.dual import Relaxation, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
 from tlverify.certify.search.layers import Array, Layers, floats, forward
-from tlverify.certify.search.tighten import BATCH, grow
+from tlverify.certify.search.tighten import BATCH, Tree, grow
+from tlverify.certify.tree_writer import ONE
 
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
@@ -153,7 +153,8 @@ def _tighten_layer(
     known = np.where(is_upper, -upper[entries], lower[entries])
     gain = proved - known
     worth = gain > LEAST_GAIN * (upper[entries] - lower[entries])
-    flat, deep = [], []
+    flat: list[tuple[int, bool, Tree, float]] = []
+    deep: list[tuple[int, bool, Tree, float]] = []
     for r in np.flatnonzero(worth).tolist():
         one = len(grown.trees[r].leaves) == 1
         row = (int(entries[r]), bool(is_upper[r]), grown.trees[r], float(proved[r]) if one else _at(float(proved[r])))
@@ -179,4 +180,4 @@ def _at(bound: float) -> float:
 def cost(relaxation: Relaxation) -> int:
     """Multiplications to bound one node, about."""
     size = relaxation.fold.size
-    return size * (relaxation.fold.rows.t.shape[1] + size // 2) + 1
+    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

@@ -1,9 +1,9 @@
 """Lower bounds of linear functions over a folded network, for many nodes of branch and bound at once.
 
-A node fixes the phase of some neurons. Its dual variables are a lower slope alpha in [0, 1] for each unstable neuron and
-a multiplier beta >= 0 for each fixed phase (alpha-beta-CROWN: Xu et al. 2021, Wang et al. 2021). The derivative of the
-bound by alpha_i is max(a_i, 0) z_i, by beta_i it is -s_i z_i, with a_i the coefficient on relu(z_i), s_i the phase, and z
-at the minimising corner under the same relaxation.
+A node fixes the phase of some neurons. Its dual variables are a lower slope alpha in [0, 1] for each unstable neuron
+and a multiplier beta >= 0 for each fixed phase (alpha-beta-CROWN: Xu et al. 2021, Wang et al. 2021). The derivative of
+the bound by alpha_i is max(a_i, 0) z_i, by beta_i it is -s_i z_i, with a_i the coefficient on relu(z_i), s_i the phase,
+and z at the minimising corner under the same relaxation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Bounds:
     """A lower bound of each node's row, and what it was made of.
 
     `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 0, 1} the minimising t, `z` the
-    neurons' inputs there (None unless asked for; after `optimize`, of no use), `error` what the kernel's roundings and float32 may cost, at most.
+    neurons' inputs there (None unless asked for; of no use after `optimize`), `error` what the kernel's roundings and
+    float32 may cost, at most.
     """
 
     lower: Any
@@ -159,8 +160,8 @@ def shorten(beta: Any) -> Any:
 
 
 def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
-    """The halves of each node by its neuron, first all below 0 and then all above, with multipliers that leave the bound
-    no worse than the parent's; `a` (batch,) is the coefficient on the neuron's output there."""
+    """The halves of each node by its neuron, first all below 0 and then all above, with multipliers that leave the
+    bound no worse than the parent's; `a` (batch,) is the coefficient on the neuron's output there."""
     count = np.arange(len(neuron))
     both = Nodes(*(np.concatenate([part, part]) for part in (parent.alpha, parent.beta, parent.phase)))
     alpha = parent.alpha[count, neuron] * np.float32(1 / SLOPE_ONE)

@@ -68,9 +68,7 @@ class Steps:
         self.leaves += len(tree.leaves)
 
 
-def pack_tree(
-    layers: Layers, relaxation: Relaxation, tree: Tree, words: npt.NDArray[np.uint16]
-) -> tuple[Step, bytes]:
+def pack_tree(layers: Layers, relaxation: Relaxation, tree: Tree, words: npt.NDArray[np.uint16]) -> tuple[Step, bytes]:
     """The step `tree` and its payload."""
     fold = relaxation.fold
     made = {node: j for j, (node, _) in enumerate(tree.splits)}
@@ -94,7 +92,7 @@ def pack_tree(
             order.append(row[node])
             given.append([np.concatenate([words[row[node]], multipliers[row[node], list(path)]])])
     listing, wide, default = _listing(layers, relaxation, tree.duals.alpha, tree.used)
-    slopes = _carried(tree.duals.alpha[np.ix_(order, wide)], tree.used[np.ix_(order, wide)], default[wide])
+    slopes = _carried(tree.duals.alpha[order][:, wide], tree.used[order][:, wide], default[wide])
     entries = [(layers.layers[fold.layer[n]].source, int(fold.index[n])) for n in neurons]
     return tree_writer.tree(nodes, entries, listing=listing, words=given, slopes=slopes[:, None])
 

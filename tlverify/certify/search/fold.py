@@ -45,6 +45,10 @@ class Rows:
         wide = column[:, None] if column.ndim else column
         return Rows(self.t[index] * wide, self.u[index] * wide, self.constant[index] * column)
 
+    def combine(self, weights: Any) -> Rows:
+        """weights (k, rows) @ rows."""
+        return Rows(weights @ self.t, weights @ self.u, weights @ self.constant)
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -133,8 +137,16 @@ class Folding:
             layer[part], index[part] = k, open_
             splittable[part] = self.layers.layers[k].splittable
         ends = [(starts[k], starts[k + 1]) for k in range(len(counts))]
-        reach = [float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)]
+        reach = [
+            float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
+        ]
         return Fold(Rows(t, u, constant), ends, layer, index, lower, upper, splittable, reach)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """One after another."""
+    t, u, constant = (np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "u", "constant"))
+    return Rows(t, u, constant)
 
 
 def single(rows: Rows) -> Rows:

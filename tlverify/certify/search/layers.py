@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.kernel.program import Dense, Map, Program, Sparse
+from tlverify.certify.kernel.program import Dense, Map, Program
 from tlverify.graph import TlverifyError
 
 Array = npt.NDArray[np.float64]
@@ -30,8 +30,8 @@ class TooLarge(TlverifyError):
 
 @dataclass(frozen=True)
 class Affine:
-    """`sum of matrix @ source + bias`: sources are layers by number, or INPUT; a matrix is (size, source size), and None
-    is the identity."""
+    """`sum of matrix @ source + bias`: sources are layers by number, or INPUT; a matrix is (size, source size), None is
+    the identity."""
 
     parts: Mapping[int, Array | None]
     bias: Array
@@ -84,7 +84,7 @@ def layers_of(program: Program) -> Layers:
             bias = np.zeros(value.size)
             if value.bias is not None:
                 bias = floats(value.bias.integers, value.bias.exponent)
-            parts: dict[int, Array | None] = {}
+            parts: dict[int, Array] = {}
             for source, matrix in value.terms:
                 own = _Matrix(matrix, name)
                 bias = bias + own.times(forms[source].bias[:, None])[:, 0]
@@ -147,7 +147,7 @@ class _Matrix:
         """The matrix itself, (size, columns)."""
         self._check(columns)
         if isinstance(self.matrix, Dense):
-            return self.weight if self.matrix.blocks == 1 else np.kron(np.eye(self.matrix.blocks), self.weight)
+            return np.kron(np.eye(self.matrix.blocks), self.weight).astype(np.float64, copy=False)
         total = np.zeros((self.matrix.size, columns))
         rows = np.broadcast_to(np.arange(self.matrix.size)[:, None], self.index.shape)
         np.add.at(total, (rows, self.index), self.coefficient)

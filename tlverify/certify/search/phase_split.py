@@ -52,13 +52,12 @@ class _Pool:
         )
 
     def join(self, other: _Pool) -> _Pool:
-        def both(one: Any, two: Any) -> Any:
-            return np.concatenate([one, two])
+        def both(name: str, one: Any, two: Any) -> Any:
+            return np.concatenate([getattr(one, name), getattr(two, name)])
 
-        a, b = self.duals, other.duals
-        duals = Nodes(both(a.alpha, b.alpha), both(a.beta, b.beta), both(a.phase, b.phase))
-        names = ("node", "lower", "branch", "output")
-        return _Pool(*(both(getattr(self, name), getattr(other, name)) for name in names), duals)
+        node, lower, branch, output = (both(name, self, other) for name in ("node", "lower", "branch", "output"))
+        duals = Nodes(*(both(name, self.duals, other.duals) for name in ("alpha", "beta", "phase")))
+        return _Pool(node, lower, branch, output, duals)
 
 
 def refute(
@@ -72,13 +71,19 @@ def refute(
 ) -> Outcome:
     """Show that the row, (1, ...), is positive everywhere, by bounding at most `limit` nodes.
 
-    A leaf is closed when its bound exceeds what rounding may cost. It gives up as soon as the limit plainly will not do. `candidates` is shown corners
-    (count, inputs) where the row may be negative; the search ends when it returns True.
+    A leaf is closed when its bound exceeds what rounding may cost. It gives up when the limit plainly will not do.
+    `candidates` is shown corners (count, inputs) where the row may be negative; the search ends when it returns True.
     """
     closed: list[tuple[Any, Nodes, Any]] = []
     splits: list[tuple[int, int]] = []
     root = relaxation.root(1)
-    pool = _Pool(np.zeros(0, np.intp), np.zeros(0, np.float32), np.zeros(0, np.intp), np.zeros(0, np.float32), root.take(slice(0)))
+    pool = _Pool(
+        np.zeros(0, np.intp),
+        np.zeros(0, np.float32),
+        np.zeros(0, np.intp),
+        np.zeros(0, np.float32),
+        root.take(slice(0)),
+    )
     bounded = 0
     stopped = False
 

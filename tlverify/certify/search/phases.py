@@ -20,13 +20,13 @@ from tlverify.certify.search.blobs import ascend, badness
 from tlverify.certify.search.bounding import Samples, Table, cost, crown, intervals, tighten
 from tlverify.certify.search.dual import Relaxation, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
-from tlverify.certify.search.fold import Box, Folding, Rows, Single, single
+from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
-LEAVES = (32, 128, 512, 2048, 8192)  # of a tightening tree, by round
+LEAVES = (8, 32, 128, 512, 2048)  # of a tightening tree, by round
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
@@ -126,11 +126,13 @@ def _close(
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
     relaxation = Relaxation.of(folding.fold())
     combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
-    rows = Rows(*(np.concatenate([getattr(row, part) for row, _ in combined]) for part in ("t", "u", "constant")))
+    rows = joined([row for row, _ in combined])
     _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
     order = np.argsort(root.lower - root.error)
     search.lower = max(search.lower, float(root.lower.min()))
-    search.log.append(f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons")
+    search.log.append(
+        f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons"
+    )
     limit = int(work / cost(relaxation)) + 1
     point: list[Array] = []
     has_points = bool((region.inner_lower <= region.inner_upper).all())
@@ -176,7 +178,7 @@ def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:
     weights = np.ones(count, np.float32)
     best, best_weights = -inf, weights
     for _ in range(COMBINE_STEPS if count > 1 else 0):
-        total = Rows(*(weights[None] @ part for part in (rows.t, rows.u)), weights[None] @ rows.constant)
+        total = rows.combine(weights[None])
         found = evaluate(relaxation, total, relaxation.root(1))
         scale = float(np.abs(total.t).sum() + np.abs(total.u).sum()) + 1e-30
         if found.lower[0] / scale > best:
@@ -184,5 +186,4 @@ def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:
         value = rows.t @ found.corner[0] + rows.u @ np.maximum(found.z[0], 0) + rows.constant
         weights = weights * np.exp2(np.clip(value / -np.abs(value).max(), -1, 1)).astype(np.float32)
         weights = shorten(weights / weights.max())
-    total = Rows(*(best_weights[None] @ part for part in (rows.t, rows.u)), best_weights[None] @ rows.constant)
-    return total, best_weights
+    return rows.combine(best_weights[None]), best_weights
