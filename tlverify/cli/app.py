@@ -51,12 +51,20 @@ def quickstart(
 
 @app.command()
 def certify(
-    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
-    data: Annotated[Path, typer.Option(help=".npz file with examples `x` (n, ...) and labels `y` (n,).")],
-    epsilon: Annotated[str, typer.Option(help="Radius per coordinate, taken exactly: 0.02 or 1/50.")],
-    prop: Annotated[str, typer.Option("--property", help="What to prove.")] = "robustness",
+    graph: Annotated[Path, typer.Argument(help="model.graph.json with model.safetensors beside it, or a .onnx file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="robustness: .npz file with examples `x` (n, ...) and labels `y` (n,).")
+    ] = None,
+    epsilon: Annotated[
+        str | None, typer.Option(help="robustness: radius per coordinate, taken exactly: 0.02 or 1/50.")
+    ] = None,
+    prop: Annotated[
+        str, typer.Option("--property", help="What to prove: robustness, or a .vnnlib or .vnnlib.gz file.")
+    ] = "robustness",
     index: Annotated[str, typer.Option(help="Which examples: 7, 0:100, :100, 5: (all by default).")] = ":",
-    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of search for each example.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds of search for each example or property.")
+    ] = None,
     semantics: Annotated[str, typer.Option(help="Arithmetic that the claim is about: real.")] = "real",
     out: Annotated[
         Path | None,
@@ -65,10 +73,12 @@ def certify(
     seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
     json: Json = False,
 ) -> None:
-    """Prove or refute that each example keeps its label under every small change of its coordinates.
+    """Prove or refute that each example keeps its label under every small change, or a VNN-LIB property.
+
+    `tlverify certify net.onnx --property spec.vnnlib` decides one property; the file states the bad states.
 
     Each verdict is `verified` (the kernel accepted a proof), `falsified` (a counterexample was replayed exactly) or
-    `unknown`. Inputs are within [0, 1].
+    `unknown`. Inputs of examples are within [0, 1].
     """
     from tlverify.cli.certify import certify
 
