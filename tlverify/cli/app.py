@@ -86,6 +86,34 @@ def certify(
 
 
 @app.command()
+def bench(
+    instances: Annotated[Path, typer.Argument(help="CSV of network,property,timeout, with paths beside it.")],
+    out: Annotated[Path, typer.Option(help="Folder of results. Repeat the command to go on where it stopped.")],
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds of search for each instance (default: the CSV's).")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes on this machine, one thread each.")] = 1,
+    shard: Annotated[str, typer.Option(help="i/n: every n-th instance from the i-th on.")] = "1/1",
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler, tcp://host:8786, whose workers replace --jobs.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Only rows of the CSV that hold this text.")] = "",
+    grace: Annotated[
+        float, typer.Option(min=0.0, help="Seconds past its time after which a worker that hangs is ended.")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
+    json: Json = False,
+) -> None:
+    """Decide many instances, each with a certificate, and compare with expected.csv beside the CSV.
+
+    Every result is kept in --out as it comes. Exit code 0, or 70 if a verdict is not the expected one.
+    """
+    from tlverify.cli.bench import bench
+
+    bench(instances, timeout, jobs, out, shard, scheduler, only, grace, seed, json)
+
+
+@app.command()
 def check(
     certificates: Annotated[list[Path], typer.Argument(help="Certificates, folders of them, or .zip files.")],
     graph: Annotated[
