@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +15,35 @@ import numpy.typing as npt
 from tlverify.certify import kernel
 from tlverify.certify.certificate import witness as witness_certificate
 from tlverify.certify.claim import Claim
-from tlverify.certify.decide import Decision
+from tlverify.certify.decide import Decision, decide
+from tlverify.certify.property import to_claims
 from tlverify.certify.prove import Result
 from tlverify.core import run
-from tlverify.graph import Graph, to_bytes
-from tlverify.interop.vnnlib import Property
+from tlverify.graph import Graph, TlverifyError, to_bytes, write_atomic
+from tlverify.interop import load_graph
+from tlverify.interop.vnnlib import Property, read_vnnlib
+
+SEARCH_SHARE = 0.9
+"""Of the time limit: the rest is for the check of what is found last."""
 
 Point = tuple[npt.NDArray[np.float64], ...]
 """Each input of the graph in order, flat."""
+
+
+def main(network: str, prop: str, results: str, timeout: str) -> int:
+    """Decide one instance and write the result file: unsat, sat, timeout, unknown or error. The exit code."""
+    try:
+        begin, limit = time.perf_counter(), float(timeout)
+        graph, stated = load_graph(network), read_vnnlib(prop)
+        claims = to_claims(stated, graph)
+        share = SEARCH_SHARE * limit - (time.perf_counter() - begin)
+        text = result_text(decide(graph, claims, timeout=max(0.0, share)), stated, graph)
+    except (TlverifyError, kernel.Malformed, kernel.Rejected, OSError, ValueError, MemoryError) as error:
+        sys.stderr.write(f"error: {error or type(error).__name__}\n")
+        text = "error\n"
+    write_atomic(Path(results), text.encode())
+    sys.stdout.write(text.partition("\n")[0] + "\n")
+    return 0
 
 
 def result_text(decision: Decision, prop: Property, graph: Graph) -> str:
@@ -94,3 +118,9 @@ def _is_bad(graph: Graph, claim: Claim, point: Point) -> bool:
 
 def _numbers(parts: Sequence[npt.NDArray[np.float64]]) -> Iterator[str]:
     return map(repr, chain.from_iterable(part.tolist() for part in parts))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit("usage: python -m tlverify.bench.vnncomp ONNX VNNLIB RESULTS TIMEOUT")
+    sys.exit(main(*sys.argv[1:]))

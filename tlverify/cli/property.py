@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from tlverify.bench.vnncomp import replayable, result_text
+from tlverify.bench.vnncomp import replayable
 from tlverify.certify.decide import Decision, decide
 from tlverify.certify.files import CERTIFICATE, CLAIM, save_result
 from tlverify.certify.property import to_claims
@@ -31,7 +31,6 @@ def certify_property(
     out: Path | None,
     seed: int,
     as_json: bool,
-    result_file: Path | None = None,
 ) -> NoReturn:
     """Certify one property of a network; exits with the code of its verdict."""
     graph, prop = load_graph(path), read_vnnlib(spec)
@@ -53,8 +52,6 @@ def certify_property(
         for result in decision.results:
             save_result(result, out, numbers[result.claim.digest])
         write_atomic(out / "results.json", json.dumps(summary, indent=2).encode())
-    if result_file is not None:
-        write_atomic(result_file, result_text(decision, prop, graph).encode())
     if as_json:
         print_json(summary)
     else:
