@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlverify.graph import Graph, GraphError, Type
 from tlverify.interop.onnx.errors import OnnxError
+from tlverify.interop.onnx.exporter import graph_written_here
 from tlverify.interop.onnx.lowering import Constant, Given, Lowering
 from tlverify.interop.onnx.reader import DOMAINS, MAX_RANK, array_of, attributes_of, opset_of, read_model
 from tlverify.interop.onnx.rules import RULES
@@ -26,7 +27,8 @@ def from_onnx(source: str | os.PathLike[str] | bytes) -> Graph:
     the reason where the model is malformed or cannot be said exactly.
     """
     try:
-        return graph_of(read_model(source))
+        model = read_model(source)
+        return graph_written_here(model) or graph_of(model)
     except OnnxError as error:
         raise OnnxError(f"{_called(source)}: {error}") from None
 
