@@ -78,6 +78,8 @@ def read_text(text: str) -> Text:
                     stack[-1].append(_comparison(relation, [left, right], state))
                     if len(stack) == 1:
                         raise PropertyError(f"expected (declare-const ...) or (assert ...), found {_shown(token)}")
+                elif token in ('"', "|"):
+                    raise PropertyError(f"a {token} that is not closed on its line")
                 elif token[0] != ";":
                     stack[-1].append(token)
                     if len(stack) == 1:
