@@ -32,7 +32,7 @@ LINEARS = st.builds(
     st.lists(NUMBERS, min_size=3, max_size=3),
     NUMBERS,
 )
-POINTS = st.fixed_dictionaries({variable: NUMBERS for variable in VARIABLES})
+POINTS = st.fixed_dictionaries(dict.fromkeys(VARIABLES, NUMBERS))
 RELATIONS = {
     "<=": lambda a, b: a <= b,
     "<": lambda a, b: a < b,
@@ -43,8 +43,9 @@ RELATIONS = {
 }
 TREES = st.recursive(
     st.tuples(st.sampled_from(sorted(RELATIONS)), LINEARS, LINEARS),
-    lambda part: st.tuples(st.sampled_from(["and", "or"]), st.lists(part, max_size=3))
-    | st.tuples(st.just("not"), part),
+    lambda part: (
+        st.tuples(st.sampled_from(["and", "or"]), st.lists(part, max_size=3)) | st.tuples(st.just("not"), part)
+    ),
     max_leaves=6,
 )
 

@@ -1,5 +1,6 @@
 """Reading VNN-LIB 1.0: what it means, and what it refuses, by line."""
 
+import contextlib
 import re
 from fractions import Fraction
 
@@ -102,7 +103,7 @@ def test_comments_commands_and_any_order():
         ("((assert true))", "line 5: assert stands inside another expression"),
         ("(assert (not true false))", "(not ...) with 2 arguments"),
         ("(assert (<= (+) 1))", "(+) has no argument"),
-        ('(set-info "x)', "line 5: a \" that is not closed on its line"),
+        ('(set-info "x)', 'line 5: a " that is not closed on its line'),
         ("(assert " + "(and " * (MAX_DEPTH + 1), f"parentheses are nested over {MAX_DEPTH} deep"),
     ],
 )
@@ -140,7 +141,5 @@ def test_numbers_are_exact(value):
 
 @given(st.text("()<=>+-*/ XY_01.;\nandortassertbrealdecnfu", max_size=200))
 def test_any_text_is_read_or_refused(text):
-    try:
+    with contextlib.suppress(PropertyError):
         read_text(HEADER + text)
-    except PropertyError as error:
-        assert str(error)

@@ -46,7 +46,9 @@ def test_decimals_are_exact():
 
 def test_several_inputs_are_numbered_one_after_the_other():
     network = "(declare-network f (declare-input A real [2]) (declare-input B real []) (declare-output Y real [1]))"
-    bounds = "".join(f"(assert (and (>= {name} {k}.0) (<= {name} 9.0)))" for k, name in enumerate(["A[0]", "A[1]", "B[]"]))
+    bounds = "".join(
+        f"(assert (and (>= {name} {k}.0) (<= {name} 9.0)))" for k, name in enumerate(["A[0]", "A[1]", "B[]"])
+    )
     (case,) = parse_vnnlib(HEADER + network + bounds.replace("B[]", "B") + "(assert (<= Y[0] 0.0))").cases
     assert case.lower == (0, 1, 2)
 

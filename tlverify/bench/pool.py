@@ -47,14 +47,17 @@ def executor_submit(executor: Executor, run: Callable[[Task], Outcome] = solve) 
 
 
 @contextmanager
-def dask_pool(address: str, run: Callable[[Task], Outcome] = solve) -> Iterator[Submit]:
-    """The workers of a Dask cluster, such as tcp://host:8786. An instance whose worker dies goes to another."""
+def dask_pool(address: str, run: Callable[[Task], Outcome] = solve, seconds: float = 20.0) -> Iterator[Submit]:
+    """The workers of a Dask cluster, such as tcp://host:8786. An instance whose worker dies goes to another.
+
+    BenchError if no scheduler answers within `seconds`.
+    """
     try:
         distributed: Any = import_module("distributed")  # it has no type annotations
     except ImportError:
         raise BenchError("--scheduler needs Dask: pip install 'tlverify[scale]'") from None
     try:
-        client = distributed.Client(address, timeout="20s")
+        client = distributed.Client(address, timeout=seconds)
     except (OSError, ValueError) as error:
         raise BenchError(f"--scheduler {address}: no Dask scheduler answers: {error}") from None
     with client, client.get_executor(pure=False) as executor:

@@ -1,4 +1,4 @@
-"""One instance in a worker's process. Nothing third-party is imported before the first instance comes."""
+"""One instance in a worker's process."""
 
 from __future__ import annotations
 

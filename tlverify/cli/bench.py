@@ -19,7 +19,7 @@ from tlverify.bench.pool import Submit, dask_pool, local_pool
 from tlverify.bench.record import Record, Store
 from tlverify.bench.report import Row, csv_text, disagreements, summarize, write_cactus
 from tlverify.bench.run import Progress, pending, run_tasks
-from tlverify.cli.output import INTERNAL, VERIFIED, print_json
+from tlverify.cli.output import INTERNAL, INTERRUPTED, VERIFIED, fail, print_json
 from tlverify.cli.report import printable, seconds, size
 from tlverify.graph import write_atomic
 
@@ -49,8 +49,13 @@ def bench(
         Console(stderr=True).print(f"{len(records)} of {len(tasks)} instances have a result in {out}", soft_wrap=True)
     if missing:
         where: AbstractContextManager[Submit] = dask_pool(scheduler) if scheduler else local_pool(jobs, grace)
-        with _display(by_key, len(missing)) as progress, where as submit:
-            records |= run_tasks(missing, store, submit, progress)
+        try:
+            with _display(by_key, len(missing)) as progress, where as submit:
+                records |= run_tasks(missing, store, submit, progress)
+        except KeyboardInterrupt:
+            done = len(tasks) - len(pending(tasks, store)[1])
+            text = f"interrupted; {done} of {len(tasks)} results are in {out}: run the same command again to go on"
+            raise SystemExit(fail(text, INTERRUPTED)) from None
     rows = [Row(by_key[task.key], records[task.key]) for task in tasks]
     raise SystemExit(_finish(rows, out, as_json))
 
