@@ -6,6 +6,7 @@ the graph. Folding is exact: arrays are moved, compared or negated, integers add
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -16,9 +17,9 @@ import numpy as np
 
 from tlverify.core.ops.forward import FORWARD
 from tlverify.graph import FLOATS, Array, Attribute, Graph, GraphBuilder, Input, Node, Parameter, Shape, Type, infer
-from tlverify.interop.onnx.errors import OnnxError
+from tlverify.interop.onnx.errors import MAX_ELEMENTS, OnnxError
 
-MAX_CONSTANT = 1 << 26
+MAX_FOLDED = 1 << 28
 MAX_NAME = 200
 _EXACT = frozenset(
     [
@@ -74,7 +75,7 @@ class Pending:
 
     type: Type
     axis: int
-    finish: Callable[[Constant | None], Computed]
+    finish: Callable[[Constant | None], Value]
 
 
 Value = Constant | Computed
@@ -87,8 +88,9 @@ class Lowering:
     def __init__(self) -> None:
         self._builder = GraphBuilder()
         self._claimed: set[str] = set()  # inputs and outputs, whose names stay
-        self._parameters: dict[str, Constant] = {}
-        self._finished: dict[Pending, Computed] = {}
+        self._parameters: dict[tuple[Any, ...], str] = {}
+        self._folded = 0
+        self._finished: dict[Pending, Value] = {}
         self._names: dict[str, str] = {}
 
     def input(self, name: str, type_: Type) -> Computed:
@@ -105,8 +107,9 @@ class Lowering:
             result = infer(op, types, attributes)
             exact = op in _EXACT or (op in _EXACT_ON_INTEGERS and types[0].dtype not in FLOATS)
             if exact:
-                if math.prod(result.shape) > MAX_CONSTANT:
-                    raise OnnxError(f"a constant of shape {list(result.shape)} is over the limit of {MAX_CONSTANT}")
+                self._folded += math.prod(result.shape)
+                if self._folded > MAX_FOLDED:
+                    raise OnnxError(f"constants computed from others are over the limit of {MAX_FOLDED} entries")
                 with np.errstate(all="ignore"):
                     data = FORWARD[op](*(value.data for value in values if isinstance(value, Constant)), **attributes)
                 return Constant(_name(values[0]), np.asarray(data))
@@ -115,7 +118,10 @@ class Lowering:
     def node(self, op: str, *values: Value, **attributes: Attribute) -> Computed:
         """`op` of the values as a node of the graph, whatever they are."""
         name = self._builder.node(op, *map(self._key, values), name=None, **attributes)
-        return Computed(name, self._builder.type_of(name))
+        type_ = self._builder.type_of(name)
+        if math.prod(type_.shape) > MAX_ELEMENTS:
+            raise OnnxError(f"a value {type_} is over the limit of {MAX_ELEMENTS} entries")
+        return Computed(name, type_)
 
     def resolve(self, value: Given) -> Value:
         """The value itself; a pending product without a bias."""
@@ -160,10 +166,9 @@ class Lowering:
         claimed = [*inputs, *outputs, *(n.name for n in graph.nodes), *(p.name for p in graph.parameters)]
         order = [key for key in dict.fromkeys(claimed) if key in self._names]
         final: dict[str, str] = {}
-        taken: set[str] = set()
+        names = _Names()
         for key in [*order, *(key for key in dict.fromkeys(claimed) if key not in self._names)]:
-            final[key] = _unused(_legal(self._names.get(key, key)), taken)
-            taken.add(final[key])
+            final[key] = names.take(_legal(self._names.get(key, key)))
         return Graph(
             tuple(Input(final[v.name], v.shape, v.dtype) for v in graph.inputs),
             tuple(Parameter(final[p.name], p.data) for p in graph.parameters),
@@ -184,15 +189,13 @@ class Lowering:
         data = constant.data
         if data.dtype.kind == "f" and not np.isfinite(data).all():
             raise OnnxError(f"constant {constant.name!r} holds a NaN or an infinity")
-        key, count = f"parameter {constant.name}", 0
-        while key in self._parameters and not _same(self._parameters[key].data, data):
-            count += 1
-            key = f"parameter {constant.name} {count}"
-        if key not in self._parameters:
-            self._parameters[key] = constant
-            self._builder.parameter(data, key)
+        content = hashlib.sha256(np.ascontiguousarray(data).data).digest()
+        identity = (constant.name, data.shape, data.dtype.name, content)
+        if identity not in self._parameters:
+            key = f"parameter {len(self._parameters)}"
+            self._parameters[identity] = self._builder.parameter(data, key)
             self._names[key] = constant.name
-        return key
+        return self._parameters[identity]
 
 
 def as_integers(value: Value, what: str) -> list[int]:
@@ -230,19 +233,23 @@ def _name(value: Any) -> str:
     return str(value.name)
 
 
-def _same(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
-
-
 def _legal(name: str) -> str:
     """The name in printable ASCII without space and `#`, as the kernel has it."""
     text = _UNPRINTABLE.sub("_", name)[: MAX_NAME - 8] or "_"
     return "metadata" if text == "__metadata__" else text  # safetensors keeps that name for itself
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    count, result = 1, name
-    while result in taken:
-        count += 1
-        result = f"{name}_{count}"
-    return result
+class _Names:
+    """Gives names out once; a name that is taken gets a number."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        result = name
+        while result in self._taken:
+            self._counts[name] = self._counts.get(name, 1) + 1
+            result = f"{name}_{self._counts[name]}"
+        self._taken.add(result)
+        return result

@@ -6,22 +6,22 @@ import math
 
 import numpy as np
 
-from tlverify.graph import FLOATS, Type
+from tlverify.graph import FLOATS, infer
 from tlverify.graph.types import fraction_text
 from tlverify.interop.onnx import division
 from tlverify.interop.onnx.errors import OnnxError
-from tlverify.interop.onnx.lowering import Computed, Constant, Given, Lowering, Pending, Value, common_shape
+from tlverify.interop.onnx.lowering import Constant, Given, Lowering, Pending, Value, common_shape
 from tlverify.interop.onnx.view import View
 
 
 def linear(build: Lowering, x: Value, weight: Constant) -> Pending:
     """x Wᵀ for a constant W (out, in), which becomes `linear` with the bias that follows, or 0."""
-    out = len(weight.data)
+    zeros = Constant("zeros", np.zeros(len(weight.data), weight.data.dtype))
 
-    def finish(bias: Constant | None) -> Computed:
-        return build.node("linear", x, weight, bias or Constant("zeros", np.zeros(out, weight.data.dtype)))
+    def finish(bias: Constant | None) -> Value:
+        return build.node("linear", x, weight, bias or zeros)
 
-    return Pending(Type((*x.type.shape[:-1], out), x.type.dtype), -1, finish)
+    return Pending(infer("linear", (x.type, weight.type, zeros.type), {}), -1, finish)
 
 
 def matmul(node: View) -> list[Given]:
