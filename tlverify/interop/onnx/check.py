@@ -76,9 +76,10 @@ def _difference(ours: Array, theirs: Array) -> float:
     """The largest difference; two NaN, or two equal infinities, do not differ."""
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not np.isfinite(np.where(same, 0.0, a) + np.where(same, 0.0, b)).all():
+    a, b = np.where(same, 0.0, a), np.where(same, 0.0, b)
+    if not (np.isfinite(a) & np.isfinite(b)).all():
         return math.inf
-    return float(np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)).max(initial=0.0))
+    return float(np.abs(a - b).max(initial=0.0))
 
 
 def _runtime(message: onnx.ModelProto) -> tuple[str, Callable[[dict[str, Array]], Sequence[Array]]]:

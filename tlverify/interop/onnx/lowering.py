@@ -1,7 +1,7 @@
 """What the rules of the import build with: values, and a graph under construction that folds constants.
 
 A value is a constant array or a node of the graph. Integers that say shapes and places are constants and never reach
-the graph. Folding is exact: arrays are moved, compared or negated, integers added, and no float is ever rounded.
+the graph. Folding is exact: arrays are moved, compared or negated; sums and products count only if nothing is rounded.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,17 +102,15 @@ class Lowering:
 
     def emit(self, op: str, *values: Value, **attributes: Attribute) -> Value:
         """`op` of the values: a constant if all are constants and it is exact, else a node. ShapeError if unfit."""
-        if all(isinstance(value, Constant) for value in values):
-            types = tuple(value.type for value in values)
-            result = infer(op, types, attributes)
-            exact = op in _EXACT or (op in _EXACT_ON_INTEGERS and types[0].dtype not in FLOATS)
-            if exact:
-                self._folded += math.prod(result.shape)
-                if self._folded > MAX_FOLDED:
-                    raise OnnxError(f"constants computed from others are over the limit of {MAX_FOLDED} entries")
-                with np.errstate(all="ignore"):
-                    data = FORWARD[op](*(value.data for value in values if isinstance(value, Constant)), **attributes)
-                return Constant(_name(values[0]), np.asarray(data))
+        constants = [value for value in values if isinstance(value, Constant)]
+        if len(constants) == len(values):
+            result = infer(op, tuple(value.type for value in constants), attributes)
+            self._folded += math.prod(result.shape)
+            if self._folded > MAX_FOLDED:
+                raise OnnxError(f"constants computed from others are over the limit of {MAX_FOLDED} entries")
+            data = _fold(op, [value.data for value in constants], attributes)
+            if data is not None:
+                return Constant(constants[0].name, data)
         return self.node(op, *values, **attributes)
 
     def node(self, op: str, *values: Value, **attributes: Attribute) -> Computed:
@@ -229,8 +227,23 @@ def common_shape(*shapes: Shape) -> Shape:
         raise OnnxError(f"shapes {found} do not broadcast together") from None
 
 
-def _name(value: Any) -> str:
-    return str(value.name)
+def _fold(op: str, arrays: Sequence[Array], attributes: Mapping[str, Attribute]) -> Array | None:
+    """The result if it is exact."""
+    with np.errstate(all="ignore"):
+        if op in _EXACT or (op in _EXACT_ON_INTEGERS and arrays[0].dtype.name not in FLOATS):
+            return np.asarray(FORWARD[op](*arrays, **attributes))
+        if op not in ("add", "mul", "sub") or arrays[0].dtype != np.float32:
+            return None
+        # A product of two float32 is a float64; a sum is if no part of either number was lost.
+        wide = [array.astype(np.float64) for array in arrays]
+        result = FORWARD[op](*wide)
+        if op != "mul":
+            one, other = wide[0], wide[1] if op == "add" else -wide[1]
+            back = result - one
+            if not ((one - (result - back)) + (other - back) == 0).all():
+                return None
+        rounded = np.asarray(result, np.float32)
+        return rounded if np.array_equal(rounded, result) else None
 
 
 def _legal(name: str) -> str:

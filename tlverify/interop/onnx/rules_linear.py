@@ -73,7 +73,7 @@ def gemm(node: View) -> list[Given]:
     beta = node.attributes.get("beta", 1.0)
     if not node.has(2) or beta == 0:
         return [product]
-    return [_plus(build, product, _scaled(build, node.value(2), beta))]
+    return [_plus(build, product, division.scale(build, node.value(2), beta))]
 
 
 def _plus(build: Lowering, product: Given, addend: Value) -> Value:
@@ -84,17 +84,6 @@ def _plus(build: Lowering, product: Given, addend: Value) -> Value:
             return product.finish(bias)
     result = build.resolve(product)
     return build.emit("add", result, build.broadcast(addend, result.type.shape))
-
-
-def _scaled(build: Lowering, value: Value, factor: float) -> Value:
-    """factor * value; a constant where every product is a float of its dtype."""
-    if isinstance(value, Constant) and value.data.dtype == np.float32:
-        product = value.data.astype(np.float64) * factor  # exact: 24 digits times 24 digits
-        with np.errstate(over="ignore"):
-            rounded = product.astype(np.float32)
-        if np.array_equal(rounded.astype(np.float64), product):
-            return Constant(value.name, rounded)
-    return division.scale(build, value, factor)
 
 
 def as_bias(product: Pending, other: Value) -> Constant | None:
