@@ -76,3 +76,16 @@ def test_a_model_that_none_can_run():
     raw = typed(message, [("y", (2, 3), "float32")]).SerializeToString()
     with pytest.raises(OnnxError, match="cross-check: neither onnxruntime nor onnx can run the model"):
         cross_check(graph_of(RELU), raw)
+
+
+def test_a_model_that_fails_when_it_runs():
+    message = model([node("Reshape", ["x", "s"], ["y"])], {"x": (2, 3)}, constants={"s": np.array([4, 2])})
+    raw = typed(message, [("y", (4, 2), "float32")]).SerializeToString()
+    with pytest.raises(OnnxError, match="cannot run the model"):
+        cross_check(graph_of(RELU), raw)
+
+
+def test_another_number_of_outputs_is_found():
+    two = typed(model([node("Relu", ["x"], ["y"])], {"x": (2, 3)}), [("y", (2, 3), "float32")] * 2)
+    with pytest.raises(OnnxError, match=r"the graph has \(inputs, outputs\) \(1, 1\), the model \(1, 2\)"):
+        cross_check(graph_of(RELU), two.SerializeToString())

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tlverify.certify.kernel import read_program
 from tlverify.certify.kernel.rules import RULES as KERNEL
@@ -234,6 +236,41 @@ def test_every_rule_has_a_case():
     assert {parameters.values[0].op_type for parameters in ALL} == set(RULES)
 
 
+@st.composite
+def windows(draw):
+    """A convolution or pooling with any attributes."""
+    rank = draw(st.integers(1, 2))
+    sizes = st.lists(st.integers(1, 4), min_size=rank, max_size=rank)
+    op = draw(st.sampled_from(["MaxPool", "AveragePool", "Conv"]))
+    attributes = {"strides": draw(sizes)}
+    if op != "AveragePool":
+        attributes["dilations"] = draw(sizes)
+    if draw(st.booleans()):
+        attributes["pads"] = draw(st.lists(st.integers(0, 3), min_size=2 * rank, max_size=2 * rank))
+    elif draw(st.booleans()):
+        attributes["auto_pad"] = draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+    kernel, shape = draw(sizes), [draw(st.integers(1, 2)), 2, *draw(sizes), 0]
+    shape = [*shape[:2], *(size + 3 for size in shape[2 : 2 + rank])]
+    if op == "Conv":
+        return node(op, ["x", "w"], ["y"], group=2, **attributes), shape, {"w": f(4, 1, *kernel)}
+    attributes |= {"kernel_shape": kernel, "ceil_mode": draw(st.integers(0, 1))}
+    if op == "AveragePool":
+        attributes["count_include_pad"] = draw(st.integers(0, 1))
+    return node(op, ["x"], ["y"], **attributes), shape, {}
+
+
+@given(windows(), st.sampled_from([12, 17, 19, 22]))
+@settings(max_examples=100, deadline=None)
+def test_windows_of_any_form_agree_with_onnxruntime(window, opset):
+    one, shape, constants = window
+    try:
+        imported(model([one], {"x": shape}, constants=constants, opset=opset), samples=1)
+    except OnnxError as error:
+        refused = "ambiguous", "expected less than the window", "leaves a window", "more than the padded", "cannot run"
+        if not any(reason in str(error) for reason in refused):
+            raise
+
+
 REFUSED = [
     (node("Sigmoid", ["x"], ["y"]), {}, 17, r"node 'n' \(Sigmoid\): op 'Sigmoid' is not supported; supported: Abs, "),
     (
@@ -295,6 +332,12 @@ REFUSED = [
     (node("Conv", ["x", "c"], ["y"], auto_pad="NICE"), {"c": f(2, 3, 1, 1)}, 17, "auto_pad: expected NOTSET, VALID"),
     (node("MaxPool", ["x"], ["y"]), {}, 17, r"kernel_shape: expected 2 sizes .* found \[\]"),
     (node("MaxPool", ["x"], ["y", "z"], kernel_shape=[2, 2]), {}, 17, "its second output, the places of the maxima"),
+    (
+        node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], pads=[0, 2, 0, 0]),
+        {},
+        17,
+        "pads: expected less than the window",
+    ),
     (node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[0, 1]), {}, 17, "expected sizes of at least 1"),
     (
         node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[1]),

@@ -62,6 +62,8 @@ def _padding(node: View, sizes: Shape, kernel: Shape, stride: Shape, dilation: S
         return (0,) * rank, (0,) * rank
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise OnnxError(f"auto_pad: expected NOTSET, VALID, SAME_UPPER or SAME_LOWER, found {mode!r}")
+    if max(dilation) > 1:  # runtimes differ on whether the size of the window counts the gaps
+        raise OnnxError(f"auto_pad: {mode} with dilations {list(dilation)} is ambiguous; give pads")
     totals = [
         max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
         for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
@@ -129,6 +131,9 @@ def average_pool(node: View) -> list[Given]:
 
 def _whole(node: View, move: Window) -> Shape:
     """The padding with what ceil_mode adds at the end: a last window that does not fit, but begins before the end."""
+    spans = [(k - 1) * d + 1 for k, d in zip(move.kernel, move.dilation, strict=True)]
+    if any(padding >= spans[side % 2] for side, padding in enumerate(move.padding)):
+        raise OnnxError(f"pads: expected less than the window {spans}, found {list(move.padding)}")
     if not node.attributes.get("ceil_mode", 0):
         return move.padding
     padding = list(move.padding)
@@ -139,6 +144,8 @@ def _whole(node: View, move: Window) -> Shape:
         total = padding[axis] + size + padding[axis + 2]
         if start < padding[axis] + size and start - move.stride[axis] + (end - start) < total:
             padding[axis + 2] += end - total
+    if tuple(padding) != move.padding and node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
+        raise OnnxError("ceil_mode: with auto_pad it is ambiguous here; give pads")
     return tuple(padding)
 
 
