@@ -145,12 +145,20 @@ def slice_(node: View) -> list[Given]:
         raise OnnxError(f"expected an axis and a step other than 0 for each start, found {axes} and {steps}")
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
         axis = axis_of(axis, len(x.type.shape))
-        places = range(x.type.shape[axis])[slice(start, stop, step)]
+        places = _places(x.type.shape[axis], start, stop, step)
         if step > 0:
             x = cut(node.build, x, axis, places.start, max(places.start, places.stop), step)
         else:
             x = take(node.build, x, axis, places)
     return [x]
+
+
+def _places(size: int, start: int, stop: int, step: int) -> range:
+    """Ends beyond the axis are held to it; not as in Python where a step goes back and begins before the axis."""
+    start, stop = (end + size if end < 0 else end for end in (start, stop))
+    if step > 0:
+        return range(min(max(start, 0), size), min(max(stop, 0), size), step)
+    return range(min(max(start, 0), size - 1), min(max(stop, -1), size - 1), step)
 
 
 def take(build: Lowering, x: Value, axis: int, places: Sequence[int]) -> Value:
