@@ -43,6 +43,9 @@ def cross_check(graph: Graph, model: Source, samples: int = 8, seed: int = 0) ->
     runtime, execute = _runtime(message)
     stored = {tensor.name for tensor in message.graph.initializer}
     entries = [entry for entry in message.graph.input if entry.name not in stored]
+    counts = (len(graph.inputs), len(graph.outputs)), (len(entries), len(message.graph.output))
+    if counts[0] != counts[1]:
+        raise OnnxError(f"cross-check: the graph has (inputs, outputs) {counts[0]}, the model {counts[1]}")
     rng = np.random.default_rng(seed)
     differences, largest, limit = [0.0], 0.0, 0.0
     for sample in range(samples):
@@ -76,9 +79,10 @@ def _difference(ours: Array, theirs: Array) -> float:
     """The largest difference; two NaN, or two equal infinities, do not differ."""
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not np.isfinite(np.where(same, 0.0, a) + np.where(same, 0.0, b)).all():
+    a, b = np.where(same, 0.0, a), np.where(same, 0.0, b)
+    if not (np.isfinite(a) & np.isfinite(b)).all():
         return math.inf
-    return float(np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)).max(initial=0.0))
+    return float(np.abs(a - b).max(initial=0.0))
 
 
 def _runtime(message: onnx.ModelProto) -> tuple[str, Callable[[dict[str, Array]], Sequence[Array]]]:
@@ -90,23 +94,32 @@ def _runtime(message: onnx.ModelProto) -> tuple[str, Callable[[dict[str, Array]]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
+    failures = _failures()
     try:
         session: Any = onnxruntime.InferenceSession(message.SerializeToString(), options)
         name = f"onnxruntime {onnxruntime.__version__}"
-    except _refusals():
+    except failures:
         import onnx
         from onnx.reference import ReferenceEvaluator
 
         try:
             session = ReferenceEvaluator(message)
-        except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        except failures as error:
             raise OnnxError(f"cross-check: neither onnxruntime nor onnx can run the model: {error}") from None
         name = f"onnx {onnx.__version__} (reference)"
-    return name, lambda given: [np.asarray(value) for value in session.run(None, given)]
+
+    def execute(given: dict[str, Array]) -> list[Array]:
+        try:
+            return [np.asarray(value) for value in session.run(None, given)]
+        except failures as error:
+            raise OnnxError(f"cross-check: {name} cannot run the model: {error}") from None
+
+    return name, execute
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises when it cannot take a model."""
+def _failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime and onnx raise when they cannot take a model."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return state.NotImplemented, state.Fail, state.InvalidGraph, state.InvalidArgument, state.RuntimeException
+    ours = state.NotImplemented, state.Fail, state.InvalidGraph, state.InvalidArgument, state.RuntimeException
+    return (*ours, RuntimeError, ValueError, TypeError, LookupError, AttributeError)

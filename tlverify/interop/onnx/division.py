@@ -35,7 +35,14 @@ def multiply(build: Lowering, x: Value, constant: Constant) -> Value:
 
 def scale(build: Lowering, x: Value, factor: float) -> Value:
     """x times a number that its dtype holds; x itself for 1."""
-    return x if factor == 1 else build.emit("scale", x, factor=fraction_text(factor, x.type.dtype, "factor"))
+    if factor == 1:
+        return x
+    text = fraction_text(factor, x.type.dtype, "factor")
+    if isinstance(x, Constant):
+        product = build.emit("mul", x, Constant("factor", np.full(x.type.shape, factor, x.type.dtype)))
+        if isinstance(product, Constant):
+            return product
+    return build.emit("scale", x, factor=text)
 
 
 def divide(build: Lowering, x: Value, constant: Constant) -> Value:

@@ -49,7 +49,7 @@ def model_of(graph: Graph) -> onnx.ModelProto:
         raise OnnxError(f"{size} bytes of parameters are over the limit of {MAX_MODEL_BYTES}")
     out = Writer(graph)
     try:
-        for parameter in graph.parameters:
+        for parameter in sorted(graph.parameters, key=lambda parameter: parameter.name):  # as in the metadata
             out.store(parameter.name, parameter.data)
         for node in graph.nodes:
             EXPORT[node.op](node, out)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
 from tlverify.graph import Graph, GraphError, Type
-from tlverify.interop.onnx.errors import OnnxError
+from tlverify.interop.onnx.errors import MAX_ELEMENTS, MAX_RANK, OnnxError
 from tlverify.interop.onnx.exporter import graph_written_here
 from tlverify.interop.onnx.lowering import Constant, Given, Lowering
-from tlverify.interop.onnx.reader import DOMAINS, MAX_RANK, array_of, attributes_of, opset_of, read_model
+from tlverify.interop.onnx.reader import DOMAINS, array_of, attributes_of, opset_of, read_model
 from tlverify.interop.onnx.rules import RULES
 from tlverify.interop.onnx.view import View
 
@@ -31,6 +32,8 @@ def from_onnx(source: str | os.PathLike[str] | bytes) -> Graph:
         return graph_written_here(model) or graph_of(model)
     except OnnxError as error:
         raise OnnxError(f"{_called(source)}: {error}") from None
+    except UnicodeDecodeError:
+        raise OnnxError(f"{_called(source)}: not an ONNX model: a name is not UTF-8 text") from None
 
 
 def graph_of(model: onnx.ModelProto) -> Graph:
@@ -113,12 +116,12 @@ def _input_type(entry: onnx.ValueInfoProto) -> Type:
     if tensor.elem_type not in DTYPES:
         raise OnnxError(f"{what}: expected float32, float64, int64 or bool, found element type {tensor.elem_type}")
     sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in tensor.shape.dim]
-    if len(sizes) > MAX_RANK:
-        raise OnnxError(f"{what}: {len(sizes)} axes are over the limit of {MAX_RANK}")
     if sizes and sizes[0] <= 0:
         sizes[0] = 1
     if min(sizes, default=1) < 1:
         raise OnnxError(f"{what}: only the first axis may be of unknown size; found {sizes}, give the others a size")
+    if len(sizes) > MAX_RANK or math.prod(sizes) > MAX_ELEMENTS:
+        raise OnnxError(f"{what}: over the limit of {MAX_RANK} axes or {MAX_ELEMENTS} entries")
     return Type(tuple(sizes), DTYPES[tensor.elem_type])
 
 

@@ -1,14 +1,15 @@
 """What the rules of the import build with: values, and a graph under construction that folds constants.
 
 A value is a constant array or a node of the graph. Integers that say shapes and places are constants and never reach
-the graph. Folding is exact: arrays are moved, compared or negated, integers added, and no float is ever rounded.
+the graph. Folding is exact: arrays are moved, compared or negated; sums and products count only if nothing is rounded.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 
 from tlverify.core.ops.forward import FORWARD
 from tlverify.graph import FLOATS, Array, Attribute, Graph, GraphBuilder, Input, Node, Parameter, Shape, Type, infer
-from tlverify.interop.onnx.errors import OnnxError
+from tlverify.interop.onnx.errors import MAX_ELEMENTS, OnnxError
 
-MAX_CONSTANT = 1 << 26
+MAX_FOLDED = 1 << 28
 MAX_NAME = 200
 _EXACT = frozenset(
     [
@@ -74,7 +75,7 @@ class Pending:
 
     type: Type
     axis: int
-    finish: Callable[[Constant | None], Computed]
+    finish: Callable[[Constant | None], Value]
 
 
 Value = Constant | Computed
@@ -87,8 +88,9 @@ class Lowering:
     def __init__(self) -> None:
         self._builder = GraphBuilder()
         self._claimed: set[str] = set()  # inputs and outputs, whose names stay
-        self._parameters: dict[str, Constant] = {}
-        self._finished: dict[Pending, Computed] = {}
+        self._parameters: dict[tuple[Any, ...], str] = {}
+        self._folded = 0
+        self._finished: dict[Pending, Value] = {}
         self._names: dict[str, str] = {}
 
     def input(self, name: str, type_: Type) -> Computed:
@@ -100,22 +102,24 @@ class Lowering:
 
     def emit(self, op: str, *values: Value, **attributes: Attribute) -> Value:
         """`op` of the values: a constant if all are constants and it is exact, else a node. ShapeError if unfit."""
-        if all(isinstance(value, Constant) for value in values):
-            types = tuple(value.type for value in values)
-            result = infer(op, types, attributes)
-            exact = op in _EXACT or (op in _EXACT_ON_INTEGERS and types[0].dtype not in FLOATS)
-            if exact:
-                if math.prod(result.shape) > MAX_CONSTANT:
-                    raise OnnxError(f"a constant of shape {list(result.shape)} is over the limit of {MAX_CONSTANT}")
-                with np.errstate(all="ignore"):
-                    data = FORWARD[op](*(value.data for value in values if isinstance(value, Constant)), **attributes)
-                return Constant(_name(values[0]), np.asarray(data))
+        constants = [value for value in values if isinstance(value, Constant)]
+        if len(constants) == len(values):
+            result = infer(op, tuple(value.type for value in constants), attributes)
+            self._folded += math.prod(result.shape)
+            if self._folded > MAX_FOLDED:
+                raise OnnxError(f"constants computed from others are over the limit of {MAX_FOLDED} entries")
+            data = _fold(op, [value.data for value in constants], attributes)
+            if data is not None:
+                return Constant(constants[0].name, data)
         return self.node(op, *values, **attributes)
 
     def node(self, op: str, *values: Value, **attributes: Attribute) -> Computed:
         """`op` of the values as a node of the graph, whatever they are."""
         name = self._builder.node(op, *map(self._key, values), name=None, **attributes)
-        return Computed(name, self._builder.type_of(name))
+        type_ = self._builder.type_of(name)
+        if math.prod(type_.shape) > MAX_ELEMENTS:
+            raise OnnxError(f"a value {type_} is over the limit of {MAX_ELEMENTS} entries")
+        return Computed(name, type_)
 
     def resolve(self, value: Given) -> Value:
         """The value itself; a pending product without a bias."""
@@ -160,10 +164,9 @@ class Lowering:
         claimed = [*inputs, *outputs, *(n.name for n in graph.nodes), *(p.name for p in graph.parameters)]
         order = [key for key in dict.fromkeys(claimed) if key in self._names]
         final: dict[str, str] = {}
-        taken: set[str] = set()
+        names = _Names()
         for key in [*order, *(key for key in dict.fromkeys(claimed) if key not in self._names)]:
-            final[key] = _unused(_legal(self._names.get(key, key)), taken)
-            taken.add(final[key])
+            final[key] = names.take(_legal(self._names.get(key, key)))
         return Graph(
             tuple(Input(final[v.name], v.shape, v.dtype) for v in graph.inputs),
             tuple(Parameter(final[p.name], p.data) for p in graph.parameters),
@@ -184,15 +187,13 @@ class Lowering:
         data = constant.data
         if data.dtype.kind == "f" and not np.isfinite(data).all():
             raise OnnxError(f"constant {constant.name!r} holds a NaN or an infinity")
-        key, count = f"parameter {constant.name}", 0
-        while key in self._parameters and not _same(self._parameters[key].data, data):
-            count += 1
-            key = f"parameter {constant.name} {count}"
-        if key not in self._parameters:
-            self._parameters[key] = constant
-            self._builder.parameter(data, key)
+        content = hashlib.sha256(np.ascontiguousarray(data).data).digest()
+        identity = (constant.name, data.shape, data.dtype.name, content)
+        if identity not in self._parameters:
+            key = f"parameter {len(self._parameters)}"
+            self._parameters[identity] = self._builder.parameter(data, key)
             self._names[key] = constant.name
-        return key
+        return self._parameters[identity]
 
 
 def as_integers(value: Value, what: str) -> list[int]:
@@ -226,12 +227,23 @@ def common_shape(*shapes: Shape) -> Shape:
         raise OnnxError(f"shapes {found} do not broadcast together") from None
 
 
-def _name(value: Any) -> str:
-    return str(value.name)
-
-
-def _same(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+def _fold(op: str, arrays: Sequence[Array], attributes: Mapping[str, Attribute]) -> Array | None:
+    """The result if it is exact."""
+    with np.errstate(all="ignore"):
+        if op in _EXACT or (op in _EXACT_ON_INTEGERS and arrays[0].dtype.name not in FLOATS):
+            return np.asarray(FORWARD[op](*arrays, **attributes))
+        if op not in ("add", "mul", "sub") or arrays[0].dtype != np.float32:
+            return None
+        # A product of two float32 is a float64; a sum is if no part of either number was lost.
+        wide = [array.astype(np.float64) for array in arrays]
+        result = FORWARD[op](*wide)
+        if op != "mul":
+            one, other = wide[0], wide[1] if op == "add" else -wide[1]
+            back = result - one
+            if not ((one - (result - back)) + (other - back) == 0).all():
+                return None
+        rounded = np.asarray(result, np.float32)
+        return rounded if np.array_equal(rounded, result) else None
 
 
 def _legal(name: str) -> str:
@@ -240,9 +252,17 @@ def _legal(name: str) -> str:
     return "metadata" if text == "__metadata__" else text  # safetensors keeps that name for itself
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    count, result = 1, name
-    while result in taken:
-        count += 1
-        result = f"{name}_{count}"
-    return result
+class _Names:
+    """Gives names out once; a name that is taken gets a number."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        result = name
+        while result in self._taken:
+            self._counts[name] = self._counts.get(name, 1) + 1
+            result = f"{name}_{self._counts[name]}"
+        self._taken.add(result)
+        return result

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlverify.graph import Array
-from tlverify.interop.onnx.errors import OnnxError
+from tlverify.interop.onnx.errors import MAX_ELEMENTS, MAX_RANK, OnnxError
 
 if TYPE_CHECKING:
     import onnx
 
 MAX_MODEL_BYTES = 1 << 30
-MAX_ELEMENTS = 1 << 28
-MAX_RANK = 16
 OPSETS = range(8, 23)
 DOMAINS = ("", "ai.onnx")
 

@@ -54,7 +54,7 @@ def mul(node: View) -> list[Given]:
     a, b = node.values
     for x, constant in ((a, b), (b, a)):
         floats = x.type.dtype == constant.type.dtype and x.type.dtype in FLOATS
-        if floats and isinstance(constant, Constant) and not isinstance(x, Constant):
+        if floats and isinstance(constant, Constant):
             return [division.multiply(node.build, x, constant)]
     return binary("mul", node)
 

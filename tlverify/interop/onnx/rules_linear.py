@@ -6,22 +6,22 @@ import math
 
 import numpy as np
 
-from tlverify.graph import FLOATS, Type
+from tlverify.graph import FLOATS, infer
 from tlverify.graph.types import fraction_text
 from tlverify.interop.onnx import division
 from tlverify.interop.onnx.errors import OnnxError
-from tlverify.interop.onnx.lowering import Computed, Constant, Given, Lowering, Pending, Value, common_shape
+from tlverify.interop.onnx.lowering import Constant, Given, Lowering, Pending, Value, common_shape
 from tlverify.interop.onnx.view import View
 
 
 def linear(build: Lowering, x: Value, weight: Constant) -> Pending:
     """x Wᵀ for a constant W (out, in), which becomes `linear` with the bias that follows, or 0."""
-    out = len(weight.data)
+    zeros = Constant("zeros", np.zeros(len(weight.data), weight.data.dtype))
 
-    def finish(bias: Constant | None) -> Computed:
-        return build.node("linear", x, weight, bias or Constant("zeros", np.zeros(out, weight.data.dtype)))
+    def finish(bias: Constant | None) -> Value:
+        return build.node("linear", x, weight, bias or zeros)
 
-    return Pending(Type((*x.type.shape[:-1], out), x.type.dtype), -1, finish)
+    return Pending(infer("linear", (x.type, weight.type, zeros.type), {}), -1, finish)
 
 
 def matmul(node: View) -> list[Given]:
@@ -73,7 +73,7 @@ def gemm(node: View) -> list[Given]:
     beta = node.attributes.get("beta", 1.0)
     if not node.has(2) or beta == 0:
         return [product]
-    return [_plus(build, product, _scaled(build, node.value(2), beta))]
+    return [_plus(build, product, division.scale(build, node.value(2), beta))]
 
 
 def _plus(build: Lowering, product: Given, addend: Value) -> Value:
@@ -84,17 +84,6 @@ def _plus(build: Lowering, product: Given, addend: Value) -> Value:
             return product.finish(bias)
     result = build.resolve(product)
     return build.emit("add", result, build.broadcast(addend, result.type.shape))
-
-
-def _scaled(build: Lowering, value: Value, factor: float) -> Value:
-    """factor * value; a constant where every product is a float of its dtype."""
-    if isinstance(value, Constant) and value.data.dtype == np.float32:
-        product = value.data.astype(np.float64) * factor  # exact: 24 digits times 24 digits
-        with np.errstate(over="ignore"):
-            rounded = product.astype(np.float32)
-        if np.array_equal(rounded.astype(np.float64), product):
-            return Constant(value.name, rounded)
-    return division.scale(build, value, factor)
 
 
 def as_bias(product: Pending, other: Value) -> Constant | None:

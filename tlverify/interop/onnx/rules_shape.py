@@ -13,7 +13,6 @@ from tlverify.graph.types import fraction_text
 from tlverify.interop.onnx.division import cut
 from tlverify.interop.onnx.errors import OnnxError
 from tlverify.interop.onnx.lowering import (
-    MAX_CONSTANT,
     Constant,
     Given,
     Lowering,
@@ -26,6 +25,7 @@ from tlverify.interop.onnx.lowering import (
 from tlverify.interop.onnx.rules_windows import mean_of_last
 from tlverify.interop.onnx.view import View
 
+MAX_CONSTANT = 1 << 24
 MAX_PARTS = 1 << 16
 
 
@@ -46,7 +46,7 @@ def constant_of_shape(node: View) -> list[Given]:
     value = node.attributes.get("value", np.zeros(1, np.float32))
     if value.size != 1 or min(shape, default=0) < 0 or math.prod(shape) > MAX_CONSTANT:
         raise OnnxError(f"expected one value and at most {MAX_CONSTANT} entries, found {value.size} and shape {shape}")
-    return [Constant("", np.full(shape, value.ravel()[0]))]
+    return [Constant("", np.broadcast_to(value.ravel(), shape) if shape else value.reshape(()))]
 
 
 def shape_of(node: View) -> list[Given]:
@@ -145,9 +145,20 @@ def slice_(node: View) -> list[Given]:
         raise OnnxError(f"expected an axis and a step other than 0 for each start, found {axes} and {steps}")
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
         axis = axis_of(axis, len(x.type.shape))
-        places = range(x.type.shape[axis])[slice(start, stop, step)]
-        x = take(node.build, x, axis, places)
+        places = _places(x.type.shape[axis], start, stop, step)
+        if step > 0:
+            x = cut(node.build, x, axis, places.start, max(places.start, places.stop), step)
+        else:
+            x = take(node.build, x, axis, places)
     return [x]
+
+
+def _places(size: int, start: int, stop: int, step: int) -> range:
+    """Ends beyond the axis are held to it; not as in Python where a step goes back and begins before the axis."""
+    start, stop = (end + size if end < 0 else end for end in (start, stop))
+    if step > 0:
+        return range(min(max(start, 0), size), min(max(stop, 0), size), step)
+    return range(min(max(start, 0), size - 1), min(max(stop, -1), size - 1), step)
 
 
 def take(build: Lowering, x: Value, axis: int, places: Sequence[int]) -> Value:
@@ -250,9 +261,9 @@ def reduce_mean(node: View) -> list[Given]:
     order = (*kept, *axes)
     shape = x.type.shape
     moved = x if order == tuple(range(len(order))) else node.build.emit("transpose", x, axes=order)
-    mean = mean_of_last(node, moved, len(axes), keep=False)
     keep = node.attributes.get("keepdims", 1)
-    return [node.build.reshape(mean, [1 if a in axes else n for a, n in enumerate(shape) if keep or a not in axes])]
+    result = tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keep or axis not in axes)
+    return [mean_of_last(node.build, moved, len(axes), result)]
 
 
 def _reduce(node: View, op: str, since: int, x: Value | None = None) -> Value:

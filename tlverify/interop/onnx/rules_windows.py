@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlverify.graph import Shape, Type
+from tlverify.graph import Shape, Type, infer
 from tlverify.interop.onnx.errors import OnnxError
-from tlverify.interop.onnx.lowering import Computed, Constant, Given, Pending, Value
+from tlverify.interop.onnx.lowering import Constant, Given, Lowering, Pending, Value
 from tlverify.interop.onnx.view import View
 
 
@@ -62,6 +62,8 @@ def _padding(node: View, sizes: Shape, kernel: Shape, stride: Shape, dilation: S
         return (0,) * rank, (0,) * rank
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise OnnxError(f"auto_pad: expected NOTSET, VALID, SAME_UPPER or SAME_LOWER, found {mode!r}")
+    if max(dilation) > 1:  # runtimes differ on whether the size of the window counts the gaps
+        raise OnnxError(f"auto_pad: {mode} with dilations {list(dilation)} is ambiguous; give pads")
     totals = [
         max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
         for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
@@ -82,29 +84,20 @@ def conv(node: View) -> list[Given]:
         raise OnnxError(f"kernel_shape: expected {list(kernel)} as in W, found {node.attributes['kernel_shape']}")
     move = window(node, kernel)
     weight = Constant(weight.name, weight.data.reshape(*weight.data.shape[:2], *move.kernel))
-    out = len(weight.data)
     groups = node.attributes.get("group", 1)
 
-    def finish(bias: Constant | None) -> Computed:
-        result = build.node(
-            "conv2d",
-            move.image,
-            weight,
-            bias or Constant("zeros", np.zeros(out, weight.data.dtype)),
-            stride=move.stride,
-            padding=move.padding,
-            dilation=move.dilation,
-            groups=groups,
-        )
-        return _back(node, move, result)
+    zeros = Constant("zeros", np.zeros(len(weight.data), weight.data.dtype))
+    attributes = {"stride": move.stride, "padding": move.padding, "dilation": move.dilation}
+
+    def finish(bias: Constant | None) -> Value:
+        result = build.node("conv2d", move.image, weight, bias or zeros, **attributes, groups=groups)
+        return build.reshape(result, _shape_back(move, result.type.shape))
 
     if node.has(2):
         bias = node.value(2)
         return [finish(bias if isinstance(bias, Constant) else None)]
-    places = tuple(move.places(axis) for axis in (0, 1))[2 - move.rank :]
-    if min(places) < 1:
-        return [finish(None)]  # raises: the kernel is larger than the image
-    return [Pending(Type((node.value(0).type.shape[0], out, *places), weight.type.dtype), -1 - move.rank, finish)]
+    type_ = infer("conv2d", (move.image.type, weight.type, zeros.type), {**attributes, "groups": groups})
+    return [Pending(Type(_shape_back(move, type_.shape), type_.dtype), -1 - move.rank, finish)]
 
 
 def max_pool(node: View) -> list[Given]:
@@ -116,7 +109,7 @@ def max_pool(node: View) -> list[Given]:
     result = node.build.node(
         "max_pool2d", move.image, kernel=move.kernel, stride=move.stride, padding=padding, dilation=move.dilation
     )
-    return [_back(node, move, result)]
+    return [node.build.reshape(result, _shape_back(move, result.type.shape))]
 
 
 def average_pool(node: View) -> list[Given]:
@@ -133,11 +126,14 @@ def average_pool(node: View) -> list[Given]:
     result = node.build.node(
         "avg_pool2d", image, kernel=move.kernel, stride=move.stride, padding=padding, count_include_pad=include
     )
-    return [_back(node, move, result)]
+    return [node.build.reshape(result, _shape_back(move, result.type.shape))]
 
 
 def _whole(node: View, move: Window) -> Shape:
     """The padding with what ceil_mode adds at the end: a last window that does not fit, but begins before the end."""
+    spans = [(k - 1) * d + 1 for k, d in zip(move.kernel, move.dilation, strict=True)]
+    if any(padding >= spans[side % 2] for side, padding in enumerate(move.padding)):
+        raise OnnxError(f"pads: expected less than the window {spans}, found {list(move.padding)}")
     if not node.attributes.get("ceil_mode", 0):
         return move.padding
     padding = list(move.padding)
@@ -148,13 +144,16 @@ def _whole(node: View, move: Window) -> Shape:
         total = padding[axis] + size + padding[axis + 2]
         if start < padding[axis] + size and start - move.stride[axis] + (end - start) < total:
             padding[axis + 2] += end - total
+    if tuple(padding) != move.padding and node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
+        raise OnnxError("ceil_mode: with auto_pad it is ambiguous here; give pads")
     return tuple(padding)
 
 
 def global_average_pool(node: View) -> list[Given]:
     """The mean over all places."""
     x = _places(node)
-    return [mean_of_last(node, x, len(x.type.shape) - 2, keep=True)]
+    shape = x.type.shape
+    return [mean_of_last(node.build, x, len(shape) - 2, (*shape[:2], *(1 for _ in shape[2:])))]
 
 
 def global_max_pool(node: View) -> list[Given]:
@@ -163,16 +162,16 @@ def global_max_pool(node: View) -> list[Given]:
     return [node.build.node("max", x, axes=tuple(range(2, len(x.type.shape))), keepdims=1)]
 
 
-def mean_of_last(node: View, x: Value, count: int, keep: bool) -> Value:
-    """The mean over the last `count` axes: a window that is as large as they are."""
+def mean_of_last(build: Lowering, x: Value, count: int, result: Shape) -> Value:
+    """The mean over the last `count` axes, in the shape `result`: a window that is as large as they are."""
     shape = x.type.shape
     kept, gone = shape[: len(shape) - count], shape[len(shape) - count :]
     height, width = (1, math.prod(gone)) if count != 2 else gone
-    image = node.build.reshape(x, (*kept, height, width))
-    result = node.build.node(
+    image = build.reshape(x, (*kept, height, width))
+    mean = build.node(
         "avg_pool2d", image, kernel=(height, width), stride=(1, 1), padding=(0, 0, 0, 0), count_include_pad=0
     )
-    return node.build.reshape(result, (*kept, *(1 for _ in gone if keep)))
+    return build.reshape(mean, result)
 
 
 def _places(node: View) -> Value:
@@ -182,9 +181,6 @@ def _places(node: View) -> Value:
     return x
 
 
-def _back(node: View, move: Window, result: Computed) -> Computed:
-    """The result in the rank of the input."""
-    shape = result.type.shape
-    if move.rank == 2:
-        return result
-    return node.build.node("reshape", result, shape=(*shape[:2], shape[3]))
+def _shape_back(move: Window, shape: Shape) -> Shape:
+    """The shape of a result (N, C, H, W) in the rank of the input."""
+    return shape if move.rank == 2 else (*shape[:2], shape[3])
