@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tlverify.core import vjp as vjp
     from tlverify.graph import Graph as Graph
     from tlverify.graph import digest as digest
-    from tlverify.graph import load_graph as load_graph
     from tlverify.graph import save_graph as save_graph
+    from tlverify.interop import load_graph as load_graph
     from tlverify.train import Trainer as Trainer
     from tlverify.train import data as data
     from tlverify.train import losses as losses
@@ -32,7 +32,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "tlverify.core": ("grad", "jvp", "run", "trace", "value_and_grad", "vjp"),
-    "tlverify.graph": ("Graph", "digest", "load_graph", "save_graph"),
+    "tlverify.graph": ("Graph", "digest", "save_graph"),
+    "tlverify.interop": ("load_graph",),
     "tlverify.train": ("Trainer",),
 }
 _ATTRIBUTES = {name: home for home, names in _HOMES.items() for name in names}
