@@ -17,13 +17,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify import certificate
+from tlverify.certify.claim import Claim
 from tlverify.certify.interval.engine import Boxes, Engine, Network, Reaches, backward, rebound
 from tlverify.certify.kernel import RULES
-from tlverify.certify.kernel.claim import Claim
-from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
+from tlverify.certify.kernel.claim import Claim as Statement
+from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.proof import STEPS, Goal, Machine
 from tlverify.certify.search.combine import combine, least, weights_of, words_of
+from tlverify.certify.search.layers import Layers, forward
+from tlverify.certify.search.phases import Search
+from tlverify.certify.search.points import BadSet, attack
+from tlverify.certify.search.problem import inside
+from tlverify.certify.tree_writer import tree
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -40,7 +47,6 @@ class Root:
     """The claim's region with its table, and the bad set as rows: conjunct k is rows . values >= bounds[k]."""
 
     program: Program
-    claim: Claim
     network: Network
     reaches: Reaches
     boxes: Boxes
@@ -78,15 +84,18 @@ class Tree:
     entries: dict[tuple[str, int], int] = field(default_factory=dict)
     split: list[int] = field(default_factory=lambda: [-1])
     below: list[int] = field(default_factory=lambda: [-1])
+    depth: list[int] = field(default_factory=lambda: [0])
     words: dict[int, list[Words]] = field(default_factory=dict)
 
     def entry(self, name: str, index: int) -> int:
         return self.entries.setdefault((name, index), len(self.entries))
 
-    def halve(self, number: int, entry: int) -> int:
+    def halve(self, number: int, entry: int, phase: bool) -> int:
+        """Split a node; the number of its half below."""
         self.split[number], self.below[number] = entry, len(self.split)
         self.split += [-1, -1]
         self.below += [-1, -1]
+        self.depth += [self.depth[number] + phase] * 2
         return len(self.split) - 2
 
     def preorder(self) -> list[int]:
@@ -100,7 +109,7 @@ class Tree:
         return order
 
 
-def prepare_root(program: Program, claim: Claim) -> Root:
+def prepare_root(program: Program, claim: Statement) -> Root:
     """The table at the root, by the kernel's own rules in the arithmetic `interval`."""
     engine = Engine()
     machine = Machine(program, claim, b"", RULES, engine)
@@ -126,7 +135,7 @@ def prepare_root(program: Program, claim: Claim) -> Root:
     inputs = [(name, index) for name in program.inputs for index in range(program.values[name].size)]
     exponents = {name: goal.bounds[name].exponent for name in program.inputs}
     own = boxes.with_own([*program.inputs, *layers])
-    return Root(program, claim, network, reaches, own, steps, layers, inputs, rows, bounds, disjuncts, exponents)
+    return Root(program, network, reaches, own, steps, layers, inputs, rows, bounds, disjuncts, exponents)
 
 
 def _bad_set(program: Program, goal: Goal) -> tuple[dict[str, Floats], Floats, list[Ints]]:
@@ -160,7 +169,8 @@ class Bounder:
         self.shares: dict[str, Floats] = {}
         self.planes: dict[str, Affine] = {}
         for name in root.layers:
-            self._layer(name)
+            if root.program.values[name].kind == "affine":
+                self._layer(name)
         self._close()
 
     def _layer(self, name: str) -> None:
@@ -243,11 +253,15 @@ class Bounder:
             row = self.seen.get(value.name)
             if value.kind != "relu" or row is None:
                 continue
-            low, high = (rows[at] for rows in (self.block.boxes.lower[value.source], self.block.boxes.upper[value.source]))
+            low, high = (
+                rows[at] for rows in (self.block.boxes.lower[value.source], self.block.boxes.upper[value.source])
+            )
             either = (low < 0) & (high > 0)
             coefficient = np.einsum("bk,kbn->bn", weights, row[:, at])
             chord = np.where(either, -low * high / np.where(either, high - low, 1.0), 0.0)
-            lost = np.where(coefficient < 0, -coefficient * chord, coefficient * np.where(either, np.minimum(-low, high), 0))
+            lost = np.where(
+                coefficient < 0, -coefficient * chord, coefficient * np.where(either, np.minimum(-low, high), 0)
+            )
             gaps[value.source] = gaps.get(value.source, 0.0) + lost
             result += np.einsum("bn,bnd->bd", lost, self.shares[value.source][at])
         return result, gaps
@@ -264,44 +278,35 @@ class Bounder:
         return np.where(row > 0, self.lower[at], self.upper[at])
 
 
-@dataclass
-class Outcome:
-    """How a search ended: `tree` is complete if `open` is 0."""
-
-    tree: Tree
-    open: int
-    parts: int
-    bound: float
-
-
-def branch(root: Root, deadline: float) -> Iterator[Floats | Outcome]:
-    """Yields points that may be bad (batch, inputs), and in the end the outcome."""
-    tree = Tree()
-    inputs = len(root.inputs)
+def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
+    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree, if it is complete."""
+    tree, inputs = Tree(), len(root.inputs)
     stack = [Block(np.zeros(1, dtype=np.intp), root.boxes, np.zeros((1, 0, inputs)), np.zeros((1, 0)))]
-    parts, waiting, bound = 0, 1, np.inf
     while stack:
-        block = stack.pop()
-        if time.perf_counter() > deadline:
-            yield Outcome(tree, waiting, parts, -np.inf)
+        if search.late():
             return
-        while len(block) < BLOCK and stack:  # fill up from below
-            block = joined(block, stack.pop())
+        block = stack.pop()
+        while len(block) < BLOCK and stack:
+            block = joined(stack.pop(), block)
         if len(block) > BLOCK:
             stack.append(block.part(slice(None, -BLOCK)))
             block = block.part(slice(-BLOCK, None))
         bounder = Bounder(root, block)
-        parts += len(block)
+        if len(tree.split) == 1:
+            search.lower = float(bounder.values.min())
         closed = (bounder.values > 0).all(1)
         for row in np.flatnonzero(closed).tolist():
-            tree.words[int(block.numbers[row])] = [words[row] for words in bounder.words]
-        bound = min(bound, float(bounder.values[closed].min(initial=np.inf)))
+            number = int(block.numbers[row])
+            tree.words[number] = [
+                words[row, : len(mine) + tree.depth[number]]
+                for words, mine in zip(bounder.words, root.disjuncts, strict=True)
+            ]
+        search.leaves += int(closed.sum())
         at = np.flatnonzero(~closed)
-        waiting += len(at) - int(closed.sum())
         if len(at):
             yield bounder.minimisers(at)
             stack.append(_split(root, tree, block, bounder, at))
-    yield Outcome(tree, 0, parts, bound)
+    yield tree
 
 
 def joined(one: Block, two: Block) -> Block:
@@ -329,11 +334,12 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
         counts[name] = ((low < 0) & (high > 0)).sum(1)
     total = sum(counts.values())
     few = (total > 0) & (total <= PHASE_LIMIT)
-    most = block.constants.shape[1] + int(few.any())
+    depth = np.array([tree.depth[number] for number in block.numbers[at].tolist()])
+    most = int((depth + few).max())
     coefficients = np.zeros((len(at), most, len(root.inputs)))
     constants = np.zeros((len(at), most))
-    coefficients[:, : block.constants.shape[1]] = block.coefficients[at]
-    constants[:, : block.constants.shape[1]] = block.constants[at]
+    known = min(most, block.constants.shape[1])
+    coefficients[:, :known], constants[:, :known] = block.coefficients[at, :known], block.constants[at, :known]
     todo = few
     for name in root.layers:  # the earliest that has an unstable neuron
         rows = np.flatnonzero(todo & (counts[name] > 0))
@@ -346,9 +352,10 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
         phase[rows] = neuron
         chosen[rows] = [tree.entry(name, int(i)) for i in neuron]
         plane = bounder.planes[name]
-        coefficients[rows, -1] = plane.coefficients[at[rows], neuron]
-        constants[rows, -1] = plane.constants[at[rows], neuron]
-    numbers = np.array([tree.halve(int(n), int(e)) for n, e in zip(block.numbers[at], chosen, strict=True)])
+        coefficients[rows, depth[rows]] = plane.coefficients[at[rows], neuron]
+        constants[rows, depth[rows]] = plane.constants[at[rows], neuron]
+    halved = zip(block.numbers[at].tolist(), chosen.tolist(), (phase >= 0).tolist(), strict=True)
+    numbers = np.array([tree.halve(*one) for one in halved], dtype=np.intp)
     below, above = block.boxes.part(at), block.boxes.part(at)
     names = list(tree.entries)
     for entry in np.unique(chosen).tolist():
@@ -360,8 +367,7 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
         below.upper[name][rows, index] = np.minimum(below.upper[name][rows, index], cut)
         above.lower[name][rows, index] = np.maximum(above.lower[name][rows, index], cut)
     sign = np.ones_like(constants)
-    if few.any():
-        sign[phase >= 0, -1] = -1.0
+    sign[phase >= 0, depth[phase >= 0]] = -1.0
     return joined(
         Block(numbers, below, coefficients * sign[..., None], constants * sign),
         Block(numbers + 1, above, coefficients, constants),
@@ -372,3 +378,49 @@ def halfway(root: Root, name: str, low: Floats, high: Floats) -> Floats:
     """Where the rule `tree` cuts an input: the middle, rounded down to the unit of its interval."""
     exponent = root.exponents[name]
     return np.ldexp(np.floor(np.ldexp(low + high, -exponent - 1)), exponent)
+
+
+ATTACK_SHARE = 0.2  # of the time, after the first round
+
+
+def propose_boxes(
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
+) -> Iterator[bytes]:
+    """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound."""
+    root = prepare_root(program, read_claim(claim.data, program))
+    bad = BadSet(root.rows, root.bounds, root.disjuncts)
+    inner = np.array(
+        [inside(*ends) for name in program.inputs for ends in zip(claim.lower[name], claim.upper[name], strict=True)]
+    )
+    has_points = bool((inner[:, 0] <= inner[:, 1]).all())
+    begin, attacking, rounds = time.perf_counter(), 0.0, 0
+    for found in branch(root, search):
+        if isinstance(found, Tree):
+            yield certificate.proof(claim.digest, *_steps(root, found))
+            return
+        if not has_points:
+            continue
+        candidates = np.clip(found, inner[:, 0], inner[:, 1])
+        score = bad.badness(forward(layers, candidates)[1])[0]
+        best = candidates[score.argmax()]
+        now = time.perf_counter()
+        if score.max() < 0 and attacking <= ATTACK_SHARE * (now - begin):
+            best, reached = attack(layers, bad, inner[:, 0], inner[:, 1], rng)
+            attacking += time.perf_counter() - now
+            rounds += 1
+            search.log.append(f"attack {rounds}: {reached:.3g}")
+            score = np.array([reached])
+        if score.max() >= 0:
+            yield certificate.witness(claim.digest, np.split(best, list(layers.offsets.values())[1:]))
+
+
+def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:
+    """The steps of the root and the tree's, with the payload."""
+    order = found.preorder()
+    template = [{"rule": "rebound", "node": name} for name in root.layers if root.program.values[name].kind == "affine"]
+    words = [found.words[number] for number in order if found.split[number] < 0]
+    plain = all(len(part) == 1 for leaf in words for part in leaf)  # single inequalities need no multipliers
+    step, payload = tree(
+        [found.split[number] for number in order], list(found.entries), template, None, None if plain else words
+    )
+    return [*root.steps, step], payload
