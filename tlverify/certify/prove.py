@@ -36,10 +36,11 @@ FEW_INPUTS = 12  # up to which boxes are halved rather than phases split
 class Result:
     """The verdict on one claim.
 
-    `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, in `arithmetic`; else "unknown" with its
-    `reason`. `margin` is the least amount by which the bad set is missed: proved if verified, else the search's best
-    bound (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a search
-    over several claims at once is divided evenly. `stats` counts what the search did ("leaves"), `log` says it in words.
+    `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, in `arithmetic`; else "unknown" with
+    its `reason`. `margin` is the least amount by which the bad set is missed: proved if verified, else the search's
+    best bound (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a
+    search over several claims at once is divided evenly. `stats` counts what the search did ("leaves"), `log` says it
+    in words.
     """
 
     claim: Claim

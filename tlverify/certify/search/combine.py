@@ -19,7 +19,8 @@ STEP = 0.95  # part of the way to the nearest constraint
 
 def least(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
     """The least value of A x + c over boxes: A (..., n), c (...,), ends that broadcast against A."""
-    return c + np.where(A > 0, A * lower, A * upper).sum(-1)
+    found: Floats = c + np.where(A > 0, A * lower, A * upper).sum(-1)
+    return found
 
 
 def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
@@ -70,14 +71,16 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
         todo, A, c, y, t, w, v = (part[on] for part in (todo, A, c, y, t, w, v))
     found /= unit
     largest = found.max(1, keepdims=True)
-    return found / np.where(largest > 0, largest, 1.0)
+    scaled: Floats = found / np.where(largest > 0, largest, 1.0)
+    return scaled
 
 
 def _reach(x: Floats, step: Floats) -> Floats:
     """How far x > 0 can go along a step, (batch,), at most a little over the whole."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(step < 0, -x / step, np.inf)
-    return np.minimum(ratio.min(1), 1.0 / STEP)
+    far: Floats = np.minimum(ratio.min(1), 1.0 / STEP)
+    return far
 
 
 def words_of(weights: Floats) -> npt.NDArray[np.uint16]:
@@ -97,4 +100,5 @@ def words_of(weights: Floats) -> npt.NDArray[np.uint16]:
 
 def weights_of(words: npt.NDArray[np.uint16]) -> Floats:
     """The multipliers that words mean."""
-    return np.ldexp((words & 1023).astype(float), (words >> 10).astype(int) - 42)
+    weights: Floats = np.ldexp((words & 1023).astype(float), (words >> 10).astype(int) - 42)
+    return weights

@@ -108,9 +108,9 @@ def inside(lower: Fraction, upper: Fraction) -> tuple[float, float]:
     """The least and the greatest float32 between two ends, or else float64; crossed if there is none of either."""
     with np.errstate(over="ignore"):
         low, high = _up(lower, np.float32), -_up(-upper, np.float32)
-    if low <= high and abs(low) != math.inf and abs(high) != math.inf:
-        return low, high
-    return _up(lower, np.float64), -_up(-upper, np.float64)
+    if not low <= high or abs(low) == math.inf or abs(high) == math.inf:
+        low, high = _up(lower, np.float64), -_up(-upper, np.float64)
+    return low + 0.0, high + 0.0  # no -0.0, which NumPy's generators take for negative
 
 
 def _up(value: Fraction, kind: type[np.float32] | type[np.float64]) -> float:
