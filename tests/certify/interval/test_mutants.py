@@ -45,7 +45,7 @@ MUTANTS = [
     ("halves do not meet", "tree", "above.lower[name][rows, index] = middle", "above.lower[name][rows, index] = middle + 0.125", "halves_meet"),
     ("phase of the other half", "tree", "below.upper[name][rows, index] = numpy.minimum(below.upper[name][rows, index], 0.0)", "below.lower[name][rows, index] = numpy.maximum(below.lower[name][rows, index], 0.0)", "phases_are_cut"),
     ("halves exchanged", "tree", "[below.numbers + 1, shape.half_above[below.numbers]]", "[shape.half_above[below.numbers], below.numbers + 1]", "halves_in_order"),
-    ("tables of the first leaf", "tree", "refuter.refute(machine, reaches, block.boxes, at, path", "refuter.refute(machine, reaches, block.boxes, 0 * at, path", "tables_are_inherited"),
+    ("tables of the first leaf", "tree", "refuter.refute(machine, reaches, block, at, path", "refuter.refute(machine, reaches, block, 0 * at, path", "tables_are_inherited"),
     ("the best leaf alone", "tree", "{*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}", "{int(found.argmax())}", "every_leaf_is_refuted"),
     ("last disjunct left out", "tree", "enumerate(refuters)", "enumerate(refuters[:1])", "disjuncts_of_trees_count"),
     ("negation lost", "tree", "-(own @ matrix)", "(own @ matrix)", COMBINATIONS),

@@ -4,7 +4,7 @@ import importlib
 import math
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -628,6 +628,19 @@ def lemmas_are_proved(kernel) -> None:
 
 def tree(nodes: int, *entries: list, weighted: int = 0) -> dict:
     return {"rule": "tree", "nodes": nodes, "entries": list(entries), "steps": [], "slopes": {}, "weighted": weighted}
+
+
+def tree_walk(read, phases: Sequence[bool]) -> list[list[tuple[int, bool]]]:
+    """Of each leaf the phase splits (entry, whether above) on its path, by recursion."""
+    nodes = iter(read.nodes)
+
+    def below(path: list[tuple[int, bool]]) -> list[list[tuple[int, bool]]]:
+        entry = next(nodes)
+        if entry < 0:
+            return [path]
+        return [leaf for side in (False, True) for leaf in below([*path, (entry, side)] if phases[entry] else path)]
+
+    return below([])
 
 
 def every_leaf_is_refuted(kernel) -> None:
