@@ -25,7 +25,7 @@ from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
-from .interval.laws import checker
+from .interval.laws import cells, checker
 from .kernel import laws
 from .trees import Leaf, Split, full, grown, written
 
@@ -311,6 +311,37 @@ def test_trees_obey_the_laws_in_every_arithmetic(name: str, law: Callable[[objec
 
 def test_trees_mean_their_steps_in_fast() -> None:
     laws.trees_mean_their_steps(checker(fast()))
+
+
+@pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
+def test_one_bad_leaf_among_many_is_named(cell: int) -> None:
+    for width, holds in ((Fraction(1, 4096), False), (-Fraction(1, 1 << 20), True)):
+        graph, claim, proof, node = cells(cell, width)
+        program = kernel.read_program(*to_bytes(graph))
+        for arithmetic in (kernel.EXACT, interval()):
+            answer = _answer(program, claim, proof, arithmetic)
+            assert isinstance(answer, Fraction) == holds
+            assert holds or str(answer).endswith(f"node {node}")
+
+
+def test_interval_refuses_what_overflows_without_a_warning() -> None:
+    builder = GraphBuilder()
+    value = builder.input("x", Type((2,), "float64"))
+    for layer in range(3):
+        weight = builder.parameter(np.array([[1.0, 1.0], [1.0, -1.0]]) * 2.0**400)
+        value = builder.node("linear", value, weight, builder.parameter(np.zeros(2)), name=f"z{layer}")
+        value = builder.node("relu", value, name=f"h{layer}")
+    graph = builder.build(value)
+    small = Fraction(1, 2**900)
+    claim = box(graph, {"x": ([0, -small], [small, small])}, [[laws.above(graph, 0, Fraction(2) ** 400)]])
+    names = ["z0", "h0", "z1", "h1", "z2", "h2"]
+    step, payload = written(Split(0, Leaf(), Leaf()), [("x", 0)], [{"rule": "rebound", "node": "z1"}])
+    program = kernel.read_program(*to_bytes(graph))
+    for steps, part in (([step], payload), ([laws.CLOSE], b""), ([{"rule": "rebound", "node": "z1"}, laws.CLOSE], b"")):
+        proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, *steps], part)
+        assert isinstance(_answer(program, claim, proof, kernel.EXACT), Fraction)
+        with pytest.raises(kernel.Rejected, match="too large for float64"):
+            kernel.check_with(program, claim.data, proof, interval())
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])

@@ -47,6 +47,8 @@ MUTANTS = [
     ("halves exchanged", "tree", "[below.numbers + 1, shape.half_above[below.numbers]]", "[shape.half_above[below.numbers], below.numbers + 1]", "halves_in_order"),
     ("tables of the first leaf", "tree", "refuter.refute(machine, reaches, block, at, path", "refuter.refute(machine, reaches, block, 0 * at, path", "tables_are_inherited"),
     ("the best leaf alone", "tree", "{*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}", "{int(found.argmax())}", "every_leaf_is_refuted"),
+    ("rest of a block lost", "tree", "stack.append(block.part(slice(BLOCK, None)))", "pass", "every_leaf_of_many_is_refuted"),
+    ("another part of a block twice", "tree", "block = block.part(slice(BLOCK))", "block = block.part(slice(BLOCK, None))", "every_leaf_of_many_is_refuted"),
     ("last disjunct left out", "tree", "enumerate(refuters)", "enumerate(refuters[:1])", "disjuncts_of_trees_count"),
     ("negation lost", "tree", "-(own @ matrix)", "(own @ matrix)", COMBINATIONS),
     ("cut of the other phase", "tree", "turns[mine] % 2 == 1, -1.0, 1.0", "turns[mine] % 2 == 1, 1.0, -1.0", "phases_are_cut"),

@@ -49,6 +49,7 @@ class Block:
         return Block(self.numbers[rows], self.boxes.part(rows))
 
 
+@numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     engine = machine.engine
