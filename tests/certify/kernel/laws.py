@@ -714,8 +714,9 @@ def trees_mean_their_steps(kernel) -> None:
             {"rule": "rebound", "node": name} for name in rng.sample(interval["nodes"], min(2, len(interval["nodes"])))
         ]
         stale = {"rule": "interval", "nodes": interval["nodes"][::-1]}  # users first: what a node knows, its halves use
-        inner = rng.choice([[], [interval], [stale], again, [interval, *again, interval]])
-        entries = [writer.entry() for _ in range(4)] * rng.choice([1, 1, 64, 70])  # up to 256 have a byte each
+        inner = rng.choice([[], [], [interval], [stale], again, [interval, *again, interval]])
+        halved = [(name, rng.randrange(writer.values[name])) for name in rng.choices(program.inputs, k=2)]
+        entries = [writer.entry(), writer.entry(), *halved] * rng.choice([1, 1, 64, 70])  # up to 256 have a byte each
         listing, weighted, disjuncts = writer.listing(), rng.random() < 0.7, [len(rows) for rows in bad]
         count = sum(map(len, listing.values()))
 
