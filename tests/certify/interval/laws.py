@@ -5,23 +5,24 @@ from __future__ import annotations
 import importlib
 import random
 from fractions import Fraction
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from tlverify.certify import Inequality, box, kernel
+from tlverify.certify import Claim, Inequality, box, kernel
 from tlverify.certify.certificate import proof
 from tlverify.certify.kernel.arithmetic import Interval
 from tlverify.certify.kernel.backward import Bounds
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.tree_writer import ONE
-from tlverify.graph import to_bytes
+from tlverify.graph import Graph, to_bytes
 
 from ..examples import FAMILIES, files, random_box, random_graph, random_terms
 from ..kernel import laws as exact_laws
-from ..trees import Leaf, Split, full, written
+from ..trees import Leaf, Split, Turns, full, preorder, written
 
 Values = dict[str, list[Fraction]]
 
@@ -294,6 +295,33 @@ def halves_in_order(interval: SimpleNamespace) -> None:
             exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
 
 
+def cells(cell: int, width: Fraction) -> tuple[Graph, Claim, bytes, int]:
+    """x in [-1, 1] in 2048 cells; the bad set a <= x <= a + width begins within one, the others are refuted for lying
+    left or right of it. Also the number of that cell's node."""
+    graph = exact_laws.affine([[1]], [0])
+    start = Fraction(cell, 1024) - 1 + Fraction(1, 3000)
+    rows = [Inequality((("y", 0, Fraction(sign)),), sign * (start + (sign < 0) * width), False) for sign in (1, -1)]
+    claim = box(graph, {"x": ([-1], [1])}, [rows])
+    places = count()
+
+    def leaf(turns: Turns) -> Leaf:
+        place = next(places)
+        return Leaf([[ONE * (place <= cell), ONE * (place >= cell)]])
+
+    root = full([0] * 11, leaf)
+    steps = exact_laws.machine_steps(graph=graph)
+    step, payload = written(root, [("x", 0)], steps, weighted=True)
+    node = [number for number, split in enumerate(preorder(root)[0]) if split < 0][cell]
+    return graph, claim, proof(claim.digest, [*steps, step], payload), node
+
+
+def every_leaf_of_many_is_refuted(interval: SimpleNamespace) -> None:
+    """More leaves than are worked on together: the bad one is found wherever it is."""
+    for cell in (5, 700, 1535, 2047):
+        graph, claim, certificate, node = cells(cell, Fraction(1, 4096))
+        exact_laws.rejected(interval.checker, graph, claim, certificate, f"node {node}: not refuted")
+
+
 def disjuncts_of_trees_count(interval: SimpleNamespace) -> None:
     """Each disjunct is refuted at each leaf."""
     fine, attained = exact_laws.above(exact_laws.SUM, 0, 9), exact_laws.above(exact_laws.SUM, 1, 0)
@@ -325,6 +353,7 @@ LAWS = {
     "sums_over_inputs_are_charged": sums_over_inputs_are_charged,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
+    "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,
     "disjuncts_of_trees_count": disjuncts_of_trees_count,
     "slopes_are_at_most_1": slopes_are_at_most_1,
     **{

@@ -402,6 +402,12 @@ CERTIFICATE_CASES: dict[str, tuple[tuple, Any, str]] = {
     "slopes left over": (("steps", 2, "slopes"), {}, "2 bytes of the payload are not used"),
 }
 
+
+def _other_side(splits: int) -> bytes:
+    """Bits and entries of a tree whose halves below are all leaves."""
+    return sum(1 << 2 * k for k in range(splits)).to_bytes(-(-(2 * splits + 1) // 8), "little") + bytes(splits)
+
+
 IN_TREE = edited(CERTIFICATE, ("steps", 2), TREE)
 _LINE, _, _PACKED = EXAMPLE["certificate"].partition(b"\n")
 CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
@@ -441,6 +447,21 @@ CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
             edited(IN_TREE, ("steps", 2, "nodes"), 2003), ((1 << 1001) - 1).to_bytes(251, "little") + bytes(1001)
         ),
         "the tree is deeper than 1000",
+    ),
+    "tree deeper than its limit on the other side": (
+        container(edited(IN_TREE, ("steps", 2, "nodes"), 2003), _other_side(1001)),
+        "the tree is deeper than 1000",
+    ),
+    "tree as deep as its limit, but wrong elsewhere": (
+        container(
+            edited(edited(IN_TREE, ("steps", 2, "nodes"), 2001), ("steps", 2, "slopes"), {"nope": [0]}),
+            _other_side(1000),
+        ),
+        "slopes are given for 'nope'",
+    ),
+    "tree with a slope of two above 1": (
+        container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0, 1]}), bytes([1, 0, 0, 129, *[0] * 6])),
+        "a slope is above 1",
     ),
     "tree with a slope above 1": (
         container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0]}), bytes([1, 0, 129, 0, 0, 0])),

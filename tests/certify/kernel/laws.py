@@ -4,7 +4,7 @@ import importlib
 import math
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -630,6 +630,19 @@ def tree(nodes: int, *entries: list, weighted: int = 0) -> dict:
     return {"rule": "tree", "nodes": nodes, "entries": list(entries), "steps": [], "slopes": {}, "weighted": weighted}
 
 
+def tree_walk(read, phases: Sequence[bool]) -> list[list[tuple[int, bool]]]:
+    """Of each leaf the phase splits (entry, whether above) on its path, by recursion."""
+    nodes = iter(read.nodes)
+
+    def below(path: list[tuple[int, bool]]) -> list[list[tuple[int, bool]]]:
+        entry = next(nodes)
+        if entry < 0:
+            return [path]
+        return [leaf for side in (False, True) for leaf in below([*path, (entry, side)] if phases[entry] else path)]
+
+    return below([])
+
+
 def every_leaf_is_refuted(kernel) -> None:
     """A tree of two splits of x, three leaves: each is needed, and has its own part of the range."""
     for row in (
@@ -701,8 +714,9 @@ def trees_mean_their_steps(kernel) -> None:
             {"rule": "rebound", "node": name} for name in rng.sample(interval["nodes"], min(2, len(interval["nodes"])))
         ]
         stale = {"rule": "interval", "nodes": interval["nodes"][::-1]}  # users first: what a node knows, its halves use
-        inner = rng.choice([[], [interval], [stale], again, [interval, *again, interval]])
-        entries = [writer.entry() for _ in range(4)] * rng.choice([1, 1, 1, 70])
+        inner = rng.choice([[], [], [interval], [stale], again, [interval, *again, interval]])
+        halved = [(name, rng.randrange(writer.values[name])) for name in rng.choices(program.inputs, k=2)]
+        entries = [writer.entry(), writer.entry(), *halved] * rng.choice([1, 1, 64, 70])  # up to 256 have a byte each
         listing, weighted, disjuncts = writer.listing(), rng.random() < 0.7, [len(rows) for rows in bad]
         count = sum(map(len, listing.values()))
 

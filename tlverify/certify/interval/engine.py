@@ -238,6 +238,8 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
         low, high = center - around, center + around
     boxes.require_own(name)
+    if not (numpy.isfinite(low).all() and numpy.isfinite(high).all()):
+        raise Rejected("interval", f"the bounds of {name!r} are too large for float64")
     if name in boxes.lower:
         low, high = numpy.maximum(low, boxes.lower[name]), numpy.minimum(high, boxes.upper[name])
     boxes.lower[name], boxes.upper[name] = low, high
@@ -378,6 +380,7 @@ class Engine:
             self._seen, self._root = seen, (root, reach_of(self._network, root))
         return self._network, *self._root
 
+    @numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
     def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
         network, root, reaches = self.prepare(program, bounds)
         result: list[Constant] = []

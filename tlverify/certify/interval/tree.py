@@ -49,6 +49,7 @@ class Block:
         return Block(self.numbers[rows], self.boxes.part(rows))
 
 
+@numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     engine = machine.engine
@@ -80,7 +81,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
             path, rows = shape.phases(block.numbers[at]), row_of[block.numbers[at]]
             for number, refuter in enumerate(refuters):
                 words, slopes = payload.words(number, rows, path), payload.slopes[number][rows]
-                refuter.refute(machine, reaches, block.boxes, at, path, words, slopes)
+                refuter.refute(machine, reaches, block, at, path, words, slopes)
         opened = numpy.flatnonzero(splits >= 0)
         if len(opened):
             below, above = block.part(opened), block.part(opened)
@@ -145,10 +146,10 @@ class Refuter:
         return cls(network, read, disjunct, rows, bounds, where)
 
     def refute(
-        self, machine: Machine, reaches: Reaches, boxes: Boxes, at: Ints, path: Ints, words: Ints | None, given: Bytes
+        self, machine: Machine, reaches: Reaches, block: Block, at: Ints, path: Ints, words: Ints | None, given: Bytes
     ) -> None:
-        """The bounds of leaves in the regions `at` of `boxes` are above 0."""
-        conjuncts = len(self.disjunct)
+        """The bounds of the leaves `at` of a block are above 0."""
+        conjuncts, boxes = len(self.disjunct), block.boxes
         weights = numpy.concatenate([numpy.ones((len(at), conjuncts)), numpy.zeros(path.shape)], 1)
         if words is not None:
             weights = numpy.ldexp((words & 1023).astype(float), (words >> 10) - 42)
@@ -167,7 +168,7 @@ class Refuter:
             phases = [(turn // 2, turn % 2 == 1) for turn in path[row].tolist() if turn >= 0]
             taken = None if words is None else words[row].tolist()[: conjuncts + len(phases)]
             combined = combination(self.read, self.disjunct, phases, taken)
-            machine.refute(combined, as_constant(float(found[row])), self.where)
+            machine.refute(combined, as_constant(float(found[row])), f"{self.where} node {block.numbers[at[row]]}")
 
     def _add_cuts(self, rows: dict[str, Floats], sizes: dict[str, Floats], path: Ints, weights: Floats) -> None:
         """Minus the multiplier of value >= 0, plus that of value <= 0; and the sums of their magnitudes."""
