@@ -141,9 +141,7 @@ def main() -> None:
     options = parser.parse_args()
     data = Path(os.environ.get("TLVERIFY_DATA", ROOT.parent / "shared" / "data"))
     found = tools(options.peers)
-    print(
-        f"{', '.join(found)}; {time.strftime('%Y-%m-%d')}; {options.timeout:g} s limit; CPU seconds of whole processes\n"
-    )
+    print(f"{', '.join(found)}; {time.strftime('%Y-%m-%d')}; {options.timeout:g} s limit; CPU seconds of processes\n")
     print("| instance | " + " | ".join(found) + " |\n|---|" + "---|" * len(found))
     totals = dict.fromkeys(found, 0.0)
     solved = dict.fromkeys(found, 0)

@@ -54,7 +54,6 @@ def test_shape_of_acas_properties(prop, cases, rows):
         ("mnist_fc", "256x2.onnx,vnnlib/prop_0_0.03"),
         ("mnist_fc", "256x2.onnx,vnnlib/prop_1_0.03"),
         ("rl_benchmarks", "cartpole_case_unsafe_29."),
-        ("rl_benchmarks", "cartpole_case_safe_0."),
         ("rl_benchmarks", "cartpole_case_unsafe_0."),
     ],
 )
