@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tlverify.bench.instances import make_tasks, read_instances
+from tlverify.bench.instances import BenchError, make_tasks, read_instances
 from tlverify.bench.pool import local_pool
 from tlverify.bench.record import Record, Store
 from tlverify.bench.report import Row, csv_text, disagreements, summarize, write_cactus
@@ -121,7 +121,10 @@ def main() -> None:
     table, notes = [], []
     for name in options.sets:
         print(f"{name}:", flush=True)
-        rows = run_set(data / SETS[name], options.out / name, options.timeout, options.jobs, options.only)
+        try:
+            rows = run_set(data / SETS[name], options.out / name, options.timeout, options.jobs, options.only)
+        except BenchError as error:
+            parser.error(str(error))
         table.append(cells(name, rows))
         notes += [f"{name}: {peer}" for peer in peers(data, name)]
         notes += [
