@@ -223,6 +223,11 @@ def _twice(message):
     message.graph.initializer.append(message.graph.initializer[0])
 
 
+def _bad_name(message):
+    raw = message.graph.node[2].SerializeToString()
+    message.graph.node[2].ParseFromString(raw.replace(b"\x01y", b"\x01\xff"))
+
+
 def _function(message):
     message.functions.add(name="f", domain="d")
 
@@ -233,6 +238,7 @@ REFUSED = [
     (lambda m: m.opset_import.add(domain="ai.onnx", version=9), r"expected one version .*, found \[17, 9\]"),
     (lambda m: setattr(m.opset_import[0], "version", 7), "op set: expected 8 to 22, found 7; convert the model with"),
     (lambda m: setattr(m.opset_import[0], "version", 23), "op set: expected 8 to 22, found 23"),
+    (_bad_name, r"value b.*xff.*: its name is not UTF-8 text"),
     (_function, "functions of the model's own: inline them first"),
     (lambda m: m.graph.ClearField("output"), "the model has no output"),
     (lambda m: setattr(m.graph.output[0], "name", "zz"), "output 'zz' is computed by no node"),
@@ -272,9 +278,9 @@ def test_refused_with_the_reason(change, reason):
 
 
 def test_constants_that_are_made_are_limited(monkeypatch):
-    monkeypatch.setattr("tlverify.interop.onnx.lowering.MAX_FOLDED", 10)
+    monkeypatch.setattr("tlverify.interop.onnx.lowering.MAX_CONSTANTS", 10)
     message = model([node("Add", ["x", "b"], ["y"])], {"x": (3, 4)}, constants={"b": BIAS})
-    with pytest.raises(OnnxError, match="constants computed from others are over the limit of 10 entries"):
+    with pytest.raises(OnnxError, match="constants are over the limit of 10 entries in all"):
         graph_of(message)
 
 

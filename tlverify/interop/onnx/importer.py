@@ -32,8 +32,6 @@ def from_onnx(source: str | os.PathLike[str] | bytes) -> Graph:
         return graph_written_here(model) or graph_of(model)
     except OnnxError as error:
         raise OnnxError(f"{_called(source)}: {error}") from None
-    except UnicodeDecodeError:
-        raise OnnxError(f"{_called(source)}: not an ONNX model: a name is not UTF-8 text") from None
 
 
 def graph_of(model: onnx.ModelProto) -> Graph:
@@ -102,7 +100,9 @@ def _lower(node: onnx.NodeProto, opset: int, values: dict[str, Given], lowering:
         _bind(values, name, result if hasattr(result, "finish") else lowering.named(result, name))
 
 
-def _bind(values: dict[str, Given], name: str, value: Given) -> None:
+def _bind(values: dict[str, Given], name: object, value: Given) -> None:
+    if not isinstance(name, str):  # protobuf gives bytes where a string is not UTF-8
+        raise OnnxError(f"value {name!r}: its name is not UTF-8 text")
     if not name or name in values:
         raise OnnxError(f"value {name!r}: expected a new, non-empty name")
     values[name] = value
