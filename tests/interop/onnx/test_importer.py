@@ -1,5 +1,6 @@
 """Models as a whole: names, inputs, outputs, constants, and what is refused."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -165,6 +166,23 @@ def test_floats_are_folded_only_where_nothing_is_rounded():
     graph = imported(model(nodes, {"x": (1, 3)}, ("y", "z"), constants=constants))
     assert ops(graph) == ["scale", "linear", "broadcast_to", "add"]
     assert np.array_equal(graph.parameters[1].data, (-W * mask).T)
+
+
+def test_numbers_of_a_node_are_kept_exactly():
+    statistics = {name: rng.uniform(0.1, 1, 3).astype("float32") for name in ("scale", "bias", "mean", "variance")}
+    nodes = [
+        node("BatchNormalization", ["x", *statistics], ["a"]),
+        node("LeakyRelu", ["a"], ["b"]),
+        node("Clip", ["b"], ["y"], min=-0.1, max=0.7),
+    ]
+    graph = imported(model(nodes, {"x": (1, 3)}, constants=statistics, opset=9))
+    assert {p.name: p.data.tobytes() for p in graph.parameters} == {k: v.tobytes() for k, v in statistics.items()}
+    assert graph.nodes[0].inputs == ("x", "mean", "variance", "scale", "bias")
+    found = [dict(node.attributes) for node in graph.nodes]
+    exact = {key: str(Fraction(float(np.float32(key)))) for key in ("1e-5", "0.01", "-0.1", "0.7")}
+    assert found[0] == {"axis": 1, "epsilon": exact["1e-5"]}
+    assert found[1] == {"slope": exact["0.01"]}
+    assert found[2] == {"minimum": exact["-0.1"], "maximum": exact["0.7"]}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
