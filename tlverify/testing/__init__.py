@@ -22,7 +22,7 @@ def assert_certified(
 ) -> kernel.Accepted:
     """The kernel accepts the certificate of this claim about this graph, with this verdict; AssertionError if not.
 
-    Each part is a path or the thing itself; an ONNX model is imported. Returns what was proved, for further assertions about it.
+    Each part is a path or the thing itself; an ONNX model is imported. Returns what was proved, for further assertions.
     """
     statement = claim.data if isinstance(claim, Claim) else _bytes(claim)
     if isinstance(graph, Graph):

@@ -110,7 +110,7 @@ def test_outputs_that_are_inputs_constants_or_the_same_value():
     nodes += [node("Identity", ["h"], ["c"]), node("Identity", ["k"], ["d"])]
     graph = imported(model(nodes, {"x": (2,)}, ("a", "b", "c", "d"), {"k": np.ones(2, "float32")}))
     assert graph.outputs == ("a", "b", "c", "d")
-    assert ops(graph) == ["reshape", "relu", "reshape", "reshape"] or sorted(ops(graph)) == ["relu", *["reshape"] * 3]
+    assert sorted(ops(graph)) == ["relu", "reshape", "reshape", "reshape"]
 
 
 def test_shapes_that_are_computed_stay_out_of_the_graph():
@@ -147,7 +147,7 @@ def test_arithmetic_of_shapes():
     ]
     constants = {"one": np.array([1]), "two": np.array([2]), "three": np.array([3]), "true": np.array(True)}
     graph = imported(model(nodes, {"x": (2, 3, 4)}, constants=constants))
-    assert (ops(graph), graph.types["y"].shape) == ([], (2, 3, 4)) or ops(graph) == ["reshape"]
+    assert (ops(graph), graph.parameters) == (["reshape"], ())
 
 
 def test_floats_are_folded_only_where_nothing_is_rounded():

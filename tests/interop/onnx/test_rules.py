@@ -168,7 +168,7 @@ WINDOWS = [
         count_include_pad=1,
     ),
     case("AveragePool", x(*LINE), None, ["reshape", "avg_pool2d", "reshape"], kernel_shape=[2]),
-    case("GlobalAveragePool", x(*IMAGE), None, ["avg_pool2d", "reshape"][:1]),
+    case("GlobalAveragePool", x(*IMAGE), None, ["avg_pool2d"]),
     case("GlobalAveragePool", x(*LINE), None, ["reshape", "avg_pool2d", "reshape"]),
     case("GlobalMaxPool", x(*IMAGE), None, ["max"]),
 ]
