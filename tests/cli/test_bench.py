@@ -79,6 +79,22 @@ def test_bad_options_name_the_thing(run, tmp_path, more, reason):
     assert reason in error
 
 
+def test_live_table_on_a_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, _, error = run("bench", make_folder(tmp_path), "--out", tmp_path / "out")
+    assert code == 0
+    assert "5 / 5" in error
+    assert "3 verified" in error
+
+
+def test_instances_of_equal_content_keep_their_names(run, tmp_path):
+    path = make_folder(tmp_path, ("holds",))
+    (tmp_path / "same.vnnlib").write_text((tmp_path / "holds.vnnlib").read_text())
+    path.write_text(path.read_text() + "net.graph.json,same.vnnlib,20\n")
+    assert run("bench", path, "--out", tmp_path / "out")[0] == 0
+    assert set(rows(tmp_path / "out")) == {"holds", "same"}
+
+
 def slow_folder(folder: Path) -> Path:
     """Instances that take a worker a while each: many regions to prove one by one."""
     path = make_folder(folder, ("holds",))

@@ -75,6 +75,11 @@ def test_refusals(text, reason):
         parse_vnnlib(HEADER + text)
 
 
+def test_parentheses_in_comments_do_not_nest():
+    comments = "; ( an open one\n" * (MAX_DEPTH + 1)
+    assert parse_vnnlib(HEADER + comments + NETWORK + BOX + "(assert (<= Y[0] 0.0))").cases
+
+
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "vnnlib", None)
     with pytest.raises(PropertyError, match=re.escape("pip install 'tlverify[vnnlib]'")):

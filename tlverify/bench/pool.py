@@ -60,8 +60,12 @@ def dask_pool(address: str, run: Callable[[Task], Outcome] = solve, seconds: flo
         client = distributed.Client(address, timeout=seconds)
     except (OSError, ValueError) as error:
         raise BenchError(f"--scheduler {address}: no Dask scheduler answers: {error}") from None
-    with client, client.get_executor(pure=False) as executor:
-        yield executor_submit(executor, run)
+    with client:
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor_submit(executor, run)
+        finally:
+            executor.shutdown(wait=False)  # after an interruption nobody waits for what is left
 
 
 def _ignore_interrupts() -> None:

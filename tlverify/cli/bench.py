@@ -56,7 +56,7 @@ def bench(
             done = len(tasks) - len(pending(tasks, store)[1])
             text = f"interrupted; {done} of {len(tasks)} results are in {out}: run the same command again to go on"
             raise SystemExit(fail(text, INTERRUPTED)) from None
-    rows = [Row(by_key[task.key], records[task.key]) for task in tasks]
+    rows = [Row(instance, records[task.key]) for task, instance in zip(tasks, instances, strict=True)]
     raise SystemExit(_finish(rows, out, as_json))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -73,8 +74,8 @@ def read_text_two(text: str) -> tuple[int, int, Sequence[Formula], tuple[Tensor,
 def _check_depth(text: str) -> None:
     """The package recurses in native code, where a nesting too deep would end the process."""
     depth = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
+    for token in re.findall(r"[()]|;.*", text):
+        depth += (token == "(") - (token == ")")
         if depth > MAX_DEPTH:
             raise PropertyError(f"parentheses are nested over {MAX_DEPTH} deep")
 

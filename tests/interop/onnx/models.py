@@ -1,7 +1,7 @@
 """Small ONNX models for the tests."""
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from tlverify.interop.onnx import cross_check
 from tlverify.interop.onnx.importer import graph_of
@@ -47,4 +47,3 @@ def ops(graph):
 
 
 node = helper.make_node
-FLOAT = TensorProto.FLOAT

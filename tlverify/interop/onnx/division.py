@@ -66,8 +66,7 @@ def divide(build: Lowering, x: Value, constant: Constant) -> Value:
         return build.reshape(_along(build, flat, np.broadcast_to(full, shape).ravel(), 0), shape)
     if not shape:
         return build.reshape(_along(build, build.reshape(x, (1,)), full.ravel(), 0), ())
-    thin = [axis for axis, size in enumerate(shape) if size == 1]
-    axis = varying[0] if varying else [*thin, 0][0]
+    axis = varying[0] if varying else shape.index(min(shape))
     return _along(build, x, np.broadcast_to(full.ravel(), shape[axis]), axis)
 
 

@@ -75,7 +75,7 @@ def model_of(graph: Graph) -> onnx.ModelProto:
 def graph_written_here(model: onnx.ModelProto) -> Graph | None:
     """The graph that a model carries, if the model is what that graph is exported to."""
     carried = [entry.value for entry in model.metadata_props if entry.key == METADATA]
-    if len(carried) != 1:
+    if len(carried) != 1 or not isinstance(carried[0], str):
         return None
     try:
         data = parse_json(carried[0].encode(), METADATA)

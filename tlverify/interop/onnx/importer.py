@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tlverify.graph import Graph, GraphError, Type
 from tlverify.interop.onnx.errors import MAX_ELEMENTS, MAX_RANK, OnnxError
 from tlverify.interop.onnx.exporter import graph_written_here
-from tlverify.interop.onnx.lowering import Constant, Given, Lowering
+from tlverify.interop.onnx.lowering import Constant, Given, Lowering, Pending
 from tlverify.interop.onnx.reader import DOMAINS, array_of, attributes_of, opset_of, read_model
 from tlverify.interop.onnx.rules import RULES
 from tlverify.interop.onnx.view import View
@@ -32,8 +32,6 @@ def from_onnx(source: str | os.PathLike[str] | bytes) -> Graph:
         return graph_written_here(model) or graph_of(model)
     except OnnxError as error:
         raise OnnxError(f"{_called(source)}: {error}") from None
-    except UnicodeDecodeError:
-        raise OnnxError(f"{_called(source)}: not an ONNX model: a name is not UTF-8 text") from None
 
 
 def graph_of(model: onnx.ModelProto) -> Graph:
@@ -89,20 +87,20 @@ def _lower(node: onnx.NodeProto, opset: int, values: dict[str, Given], lowering:
     view = View(node.op_type, opset, tuple(given), attributes, tuple(node.output), lowering)
     try:
         results = rule.lower(view)
-    except GraphError as error:
-        raise OnnxError(f"{what}: {error}") from None
-    except OnnxError as error:
+    except (GraphError, OnnxError) as error:
         raise OnnxError(f"{what}: {error}") from None
     for position, name in enumerate(node.output):
         if not name:
             continue
         if position >= len(results):
             raise OnnxError(f"{what}: its output {position}, {name!r}, is not supported")
-        result: Any = results[position]
-        _bind(values, name, result if hasattr(result, "finish") else lowering.named(result, name))
+        result = results[position]
+        _bind(values, name, result if isinstance(result, Pending) else lowering.named(result, name))
 
 
-def _bind(values: dict[str, Given], name: str, value: Given) -> None:
+def _bind(values: dict[str, Given], name: object, value: Given) -> None:
+    if not isinstance(name, str):  # protobuf gives bytes where a string is not UTF-8
+        raise OnnxError(f"value {name!r}: its name is not UTF-8 text")
     if not name or name in values:
         raise OnnxError(f"value {name!r}: expected a new, non-empty name")
     values[name] = value

@@ -19,7 +19,7 @@ from tlverify.core.ops.forward import FORWARD
 from tlverify.graph import FLOATS, Array, Attribute, Graph, GraphBuilder, Input, Node, Parameter, Shape, Type, infer
 from tlverify.interop.onnx.errors import MAX_ELEMENTS, OnnxError
 
-MAX_FOLDED = 1 << 28
+MAX_CONSTANTS = 1 << 29
 MAX_NAME = 200
 _EXACT = frozenset(
     [
@@ -89,7 +89,7 @@ class Lowering:
         self._builder = GraphBuilder()
         self._claimed: set[str] = set()  # inputs and outputs, whose names stay
         self._parameters: dict[tuple[Any, ...], str] = {}
-        self._folded = 0
+        self._spent = 0
         self._finished: dict[Pending, Value] = {}
         self._names: dict[str, str] = {}
 
@@ -105,9 +105,7 @@ class Lowering:
         constants = [value for value in values if isinstance(value, Constant)]
         if len(constants) == len(values):
             result = infer(op, tuple(value.type for value in constants), attributes)
-            self._folded += math.prod(result.shape)
-            if self._folded > MAX_FOLDED:
-                raise OnnxError(f"constants computed from others are over the limit of {MAX_FOLDED} entries")
+            self._spend(math.prod(result.shape))
             data = _fold(op, [value.data for value in constants], attributes)
             if data is not None:
                 return Constant(constants[0].name, data)
@@ -177,6 +175,12 @@ class Lowering:
             tuple(final[name] for name in outputs),
         )
 
+    def _spend(self, size: int) -> None:
+        """Count the entries of constants that are made."""
+        self._spent += size
+        if self._spent > MAX_CONSTANTS:
+            raise OnnxError(f"constants are over the limit of {MAX_CONSTANTS} entries in all")
+
     def _key(self, value: Value) -> str:
         if isinstance(value, Computed):
             return value.name
@@ -190,6 +194,7 @@ class Lowering:
         content = hashlib.sha256(np.ascontiguousarray(data).data).digest()
         identity = (constant.name, data.shape, data.dtype.name, content)
         if identity not in self._parameters:
+            self._spend(data.size)
             key = f"parameter {len(self._parameters)}"
             self._parameters[identity] = self._builder.parameter(data, key)
             self._names[key] = constant.name

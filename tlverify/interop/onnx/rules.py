@@ -42,7 +42,7 @@ RULES: Mapping[str, Rule] = {
     "Relu": Rule(elementwise.relu),
     "Sign": Rule(elementwise.sign),
     "Sqrt": Rule(elementwise.sqrt),
-    "Sub": Rule(partial(elementwise.binary, "sub"), 2, 2),
+    "Sub": Rule(elementwise.sub, 2, 2),
     "Sum": Rule(partial(elementwise.variadic, "add"), 1, MANY),
     "Where": Rule(elementwise.where, 3, 3),
     # linear

@@ -11,7 +11,7 @@ from tlverify.graph import FLOATS, ShapeError
 from tlverify.graph.types import fraction_text
 from tlverify.interop.onnx import division
 from tlverify.interop.onnx.errors import OnnxError
-from tlverify.interop.onnx.lowering import Constant, Given, Pending
+from tlverify.interop.onnx.lowering import Constant, Given, Pending, Value, common_shape
 from tlverify.interop.onnx.reader import stored
 from tlverify.interop.onnx.rules_linear import as_bias
 from tlverify.interop.onnx.view import View
@@ -47,7 +47,23 @@ def add(node: View) -> list[Given]:
             bias = as_bias(product, other)
             if bias is not None:
                 return [product.finish(bias)]
-    return binary("add", node)
+    a, b = node.values
+    if _adds_nothing(b, a):
+        return [a]
+    return [b] if _adds_nothing(a, b) else binary("add", node)
+
+
+def sub(node: View) -> list[Given]:
+    """A difference; nothing is done where zeros are taken away, as in networks with an unused mean."""
+    a, b = node.values
+    return [a] if _adds_nothing(b, a) else binary("sub", node)
+
+
+def _adds_nothing(value: Value, to: Value) -> bool:
+    """Whether a value is zeros that do not change the shape or dtype of another."""
+    if not isinstance(value, Constant) or value.type.dtype != to.type.dtype or value.data.any():
+        return False
+    return common_shape(value.type.shape, to.type.shape) == to.type.shape
 
 
 def mul(node: View) -> list[Given]:

@@ -65,9 +65,13 @@ def _padding(node: View, sizes: Shape, kernel: Shape, stride: Shape, dilation: S
     if max(dilation) > 1:  # runtimes differ on whether the size of the window counts the gaps
         raise OnnxError(f"auto_pad: {mode} with dilations {list(dilation)} is ambiguous; give pads")
     totals = [
-        max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
+        (-(-n // s) - 1) * s + (k - 1) * d + 1 - n for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
     ]
+    if min(totals) < -1:  # the windows do not reach all: one runtime begins at the first entry, another later
+        raise OnnxError(
+            f"auto_pad: {mode} of window {list(kernel)} with strides {list(stride)} is ambiguous; give pads"
+        )
+    totals = [max(total, 0) for total in totals]
     less, more = tuple(total // 2 for total in totals), tuple(total - total // 2 for total in totals)
     return (less, more) if mode == "SAME_UPPER" else (more, less)
 
