@@ -34,7 +34,10 @@ CHUNK = 256  # rows propagated together
 
 Reaches = Mapping[str, tuple[Floats, float]]
 """`reach_of` a program"""
-Watch = Callable[[Ints, Ints, Mapping[str, Floats], Floats], None]
+Seen = dict[str, Floats | None]
+Watch = Callable[[Ints, Ints, Seen, Floats], None]
+Columns = Ints | None
+"""The entries of a value that rows hold; None: all."""
 
 
 def gamma(n: int) -> float:
@@ -91,10 +94,15 @@ class Matrix:
         """x M^T for x (batch, in)."""
         return (x.reshape(len(x) * self.blocks, -1) @ weight.T).reshape(len(x), -1)
 
-    def backward(self, row: Floats) -> Floats:
-        """row M for rows (..., out)."""
-        product = row.reshape(-1, len(self.weight)) @ self.weight
-        return product.reshape(*row.shape[:-1], -1)
+    def backward(self, row: Floats, out: Columns = None, into: Columns = None) -> Floats:
+        """row M for rows (..., out) that hold the entries `out`, as far as the entries `into`."""
+        if self.blocks != 1:
+            whole = row if out is None else spread(row, out, self.blocks * len(self.weight))
+            product = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
+            return product if into is None else product[..., into]
+        weight = self.weight if out is None else self.weight[out]
+        weight = weight if into is None else weight[:, into]
+        return (row.reshape(-1, row.shape[-1]) @ weight).reshape(*row.shape[:-1], -1)
 
 
 class Network:
@@ -112,6 +120,8 @@ class Network:
             for value in program.values.values()
             if value.bias is not None
         }
+        affine = {source for value in program.values.values() for source, _ in value.terms}
+        self.only_relu = {value.source for value in program.values.values() if value.kind == "relu"} - affine
 
     def terms(self, value: Value) -> list[tuple[str, Matrix]]:
         return [(source, self.matrices[value.name, k]) for k, (source, _) in enumerate(value.terms)]
@@ -119,9 +129,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Relaxation of the ReLUs of one value in each region, (regions, n): default lower slope, chord's slope rounded up,
-    lower ends of the unstable (else 0); and the largest end of an unstable one, (regions,)."""
+    """Relaxation of the ReLUs of one value in each region, for the `alive` entries, those that are above 0 somewhere:
+    default lower slope, chord's slope rounded up, lower ends of the unstable (else 0), each (regions, alive); and the
+    largest end of an unstable one, (regions,)."""
 
+    alive: Ints
     below: Floats
     chord: Floats
     down: Floats
@@ -143,13 +155,7 @@ class Boxes:
         low, high = self.lower[name], self.upper[name]
         known = self._relaxed.get(name)
         if known is None or known[0] is not low or known[1] is not high:
-            either = (low < 0) & (high > 0)
-            width = numpy.where(either, high - low, 1.0)
-            raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
-            chord = numpy.where(either, raised, (low >= 0).astype(float))
-            below = numpy.where(either, (high > -low).astype(float), chord)
-            reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
-            known = self._relaxed[name] = (low, high, Relaxed(below, chord, numpy.where(either, low, 0.0), reach))
+            known = self._relaxed[name] = (low, high, relax(low, high))
         return known[2]
 
     def part(self, rows: Ints | slice) -> Boxes:
@@ -190,6 +196,26 @@ class Boxes:
         ends = {n: (as_floats(b.lower, b.exponent, n), as_floats(b.upper, b.exponent, n)) for n, b in bounds.items()}
         lower, upper = {n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()}
         return cls(lower, upper, frozenset(ends))
+
+
+def relax(low: Floats, high: Floats) -> Relaxed:
+    """From bounds (regions, n)."""
+    alive = numpy.flatnonzero((high > 0).any(0))
+    low, high = low[:, alive], high[:, alive]
+    either = (low < 0) & (high > 0)
+    width = numpy.where(either, high - low, 1.0)
+    raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
+    chord = numpy.where(either, raised, ((low >= 0) & (high > 0)).astype(float))
+    below = numpy.where(either, (high > -low).astype(float), chord)
+    reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
+    return Relaxed(alive, below, chord, numpy.where(either, low, 0.0), reach)
+
+
+def spread(row: Floats, columns: Ints, size: int) -> Floats:
+    """Rows that hold the entries `columns` of `size`, as whole rows."""
+    whole = numpy.zeros((*row.shape[:-1], size))
+    whole[..., columns] = row
+    return whole
 
 
 def rows_of(ends: Floats, at: Ints) -> Floats:
@@ -254,24 +280,38 @@ def backward(
     constant: Floats,
     slopes: Mapping[str, Floats],
     error: Floats | None = None,
-    seen: dict[str, Floats] | None = None,
+    seen: Seen | None = None,
 ) -> Floats:
     """Lower bounds (..., rows) of start . values + constant, row r in region `at[r]` of `boxes`.
 
     `start[name]` is (..., rows, n); `slopes[name]` is (rows, n), or NaN for the default. `error` bounds what start and
-    constant may be off by. `seen` is given the coefficients on each value when it was reached.
+    constant may be off by. The names in `seen` are given the coefficients on their value when it was reached.
+
+    Rows on a ReLU hold only the entries that are above 0 in some region: the others are 0. So do rows on its input, if
+    nothing else uses it.
     """
+
+    def columns(name: str) -> Columns:
+        value = network.program.values[name]
+        if value.kind == "relu":
+            return boxes.relaxed(value.source).alive
+        return boxes.relaxed(name).alive if name in network.only_relu and name not in start else None
+
     pending = dict(start)
+    for name in start:
+        held = columns(name)
+        if held is not None:
+            pending[name] = start[name][..., held]
     total = constant.copy()
     error = numpy.abs(constant) * U + (0.0 if error is None else error)
     for name in network.program.order(tuple(sorted(start))):
         row = pending.pop(name, None)
         if row is None:
             continue
-        if seen is not None:
-            seen[name] = row
-        value = network.program.values[name]
+        value, held = network.program.values[name], columns(name)
         n = value.size
+        if seen is not None and name in seen:
+            seen[name] = row if held is None else spread(row, held, n)
         if value.kind == "input":
             low, high = rows_of(boxes.lower[name], at), rows_of(boxes.upper[name], at)
             ends = numpy.where(row > 0, low, high)
@@ -280,13 +320,18 @@ def backward(
             lost = gamma(n + 2) * (numpy.abs(row) * far).sum(-1)
         elif value.kind == "relu":
             part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
-            lost = lost + _join(pending, value.source, part, boxes, at)
+            if held is not None and columns(value.source) is None:
+                part = spread(part, held, n)
+            lost = lost + _join(pending, value.source, part, columns(value.source), boxes, at)
         else:
-            vector, far_sum = reaches[name]
-            gained = row @ network.biases[name] if name in network.biases else numpy.zeros(row.shape[:-1])
+            (vector, far_sum), bias = reaches[name], network.biases.get(name, numpy.zeros(n))
+            if held is not None:
+                vector, bias = vector[held], bias[held]
+            gained = row @ bias
             lost = numpy.abs(row) @ vector + ETA * (n + 1) * (1 + far_sum)
             for source, matrix in network.terms(value):
-                lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
+                into = columns(source)
+                lost = lost + _join(pending, source, matrix.backward(row, held, into), into, boxes, at)
         total = total + gained
         error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
     result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
@@ -295,13 +340,14 @@ def backward(
     return result
 
 
-def _join(pending: dict[str, Floats], name: str, part: Floats, boxes: Boxes, at: Ints) -> Floats | float:
+def _join(pending: dict[str, Floats], name: str, part: Floats, held: Columns, boxes: Boxes, at: Ints) -> Floats | float:
     """Add to what is pending for a value; gives what rounding the sum may take: u |sum| |v|."""
     if name not in pending:
         pending[name] = part
         return 0.0
     pending[name] = pending[name] + part
     far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
+    far = far if held is None else far[..., held]
     lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(-1) + ETA * (1 + far.sum(-1))
     return lost
 
@@ -311,7 +357,8 @@ def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | Non
     relaxed = boxes.relaxed(source)
     below, chord, down = (rows_of(part, at) for part in (relaxed.below, relaxed.chord, relaxed.down))
     if slopes is not None:
-        below = numpy.where((down < 0) & ~numpy.isnan(slopes), slopes, below)
+        given = slopes[:, relaxed.alive]
+        below = numpy.where((down < 0) & ~numpy.isnan(given), given, below)
     taken = numpy.minimum(row, 0.0)
     taken *= chord
     gained = -numpy.einsum("...ij,...ij->...i", taken, numpy.broadcast_to(down, taken.shape))
@@ -336,7 +383,7 @@ def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: 
     for first in range(0, len(regions), CHUNK):
         at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
         start, constant = _units(network, name, index)
-        seen: dict[str, Floats] | None = None if watch is None else {}
+        seen: Seen | None = None if watch is None else dict.fromkeys(network.program.inputs)
         found = backward(network, reaches, boxes, at, start, constant, {}, seen=seen)
         if watch is not None and seen is not None:
             watch(at, index, seen, found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.interval.engine import Boxes, backward, rebound
+from tlverify.certify.interval.engine import Boxes, Seen, backward, rebound
 from tlverify.certify.search.combine import combine, least, weights_of, words_of
 from tlverify.certify.search.root import Floats, Ints, Root
 
@@ -77,8 +77,8 @@ class Bounder:
         coefficients = np.zeros((len(self.block), size, inputs))
         constants = np.zeros((len(self.block), size))
 
-        def watch(at: Ints, index: Ints, seen: Mapping[str, Floats], found: Floats) -> None:
-            row = self._inputs(seen)
+        def watch(at: Ints, index: Ints, seen: Seen, found: Floats) -> None:
+            row = self._inputs(seen, found.shape)
             coefficients[at, index] = row[0]
             constants[at, index] = found[0] - least(row[0], np.zeros(len(at)), self.lower[at], self.upper[at])
             moved = np.abs(row).sum(0) * (self.upper[at] - self.lower[at])
@@ -88,20 +88,25 @@ class Bounder:
         rebound(self.root.network, self.root.reaches, self.block.boxes, name, watch)
         self.shares[name], self.planes[name] = shares, Affine(coefficients, constants)
 
-    def _inputs(self, seen: Mapping[str, Floats]) -> Floats:
-        """The coefficients on all inputs side by side, (..., inputs)."""
-        shape = next(iter(seen.values())).shape[:-1]
-        parts = [seen.get(n, np.zeros((*shape, self.root.program.values[n].size))) for n in self.root.program.inputs]
+    def _inputs(self, seen: Seen, shape: tuple[int, ...]) -> Floats:
+        """The coefficients on all inputs side by side, (*shape, inputs)."""
+        parts = []
+        for name in self.root.program.inputs:
+            row = seen[name]
+            parts.append(np.zeros((*shape, self.root.program.values[name].size)) if row is None else row)
         return np.concatenate(parts, -1)
 
     def _bound(self, at: Ints, start: Mapping[str, Floats], constant: Floats) -> tuple[Affine, Floats]:
         """Linear lower bounds (parts, k, inputs) of start . values + constant in the parts `at`, and their least values
         (parts, k), of rows (k, parts, n). `seen` keeps the coefficients on the way."""
-        self.seen: dict[str, Floats] = {}
+        program = self.root.program
+        self.seen: Seen = dict.fromkeys(
+            [*program.inputs, *(v.name for v in program.values.values() if v.kind == "relu")]
+        )
         found = backward(
             self.root.network, self.root.reaches, self.block.boxes, at, start, constant, {}, seen=self.seen
         )
-        rows = np.swapaxes(self._inputs(self.seen), 0, 1)
+        rows = np.swapaxes(self._inputs(self.seen, found.shape), 0, 1)
         zero = np.zeros(found.T.shape)
         return Affine(rows, found.T - least(rows, zero, self.lower[at][:, None], self.upper[at][:, None])), found.T
 
@@ -164,7 +169,7 @@ class Bounder:
         gaps: dict[str, Floats] = {}
         for value in root.program.values.values():
             row = self.seen.get(value.name)
-            if value.kind != "relu" or row is None:
+            if row is None or value.kind != "relu":
                 continue
             low, high = (
                 rows[at] for rows in (self.block.boxes.lower[value.source], self.block.boxes.upper[value.source])

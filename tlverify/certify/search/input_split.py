@@ -29,7 +29,7 @@ from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_ro
 from tlverify.certify.tree_writer import tree
 
 BLOCK = 256  # parts bounded together
-PHASE_LIMIT = 12  # unstable neurons up to which phases are split
+PHASE_LIMIT = 8  # unstable neurons up to which phases are split
 ATTACK_SHARE = 0.2  # of the time, after the first round
 
 
