@@ -71,7 +71,7 @@ def test_workers_have_one_blas_thread_and_the_parent_keeps_its_own_setting(tasks
 
 
 def test_any_executor_will_do(tasks, tmp_path):
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(3) as executor:
         assert verdicts(run(tasks, Store(tmp_path / "out"), executor_submit(executor))) == VERDICTS
 
 

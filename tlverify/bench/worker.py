@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from tlverify.graph import Graph
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-_graphs: dict[str, Graph] = {}
-"""The network that this process had last: instances of one network mostly follow each other."""
 
 
 def solve(task: Task) -> Outcome:
@@ -77,7 +76,7 @@ def _decide(task: Task) -> tuple[Decision, dict[str, bytes], str]:
         found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         if found != expected:
             raise TlverifyError(f"{path}: its sha256 is {found}, the instance is about {expected}")
-    graph = _load(task)
+    graph = _load(task.network, task.network_digest)
     claims = to_claims(read_vnnlib(task.prop), graph)
     left = max(0.0, task.timeout - (time.perf_counter() - begin))
     decision = decide(graph, claims, timeout=left, seed=task.seed)
@@ -91,13 +90,12 @@ def _decide(task: Task) -> tuple[Decision, dict[str, bytes], str]:
     return decision, files, name
 
 
-def _load(task: Task) -> Graph:
+@lru_cache(maxsize=1)
+def _load(path: str, digest: str) -> Graph:
+    """The network, kept for the next instance: those of one network mostly follow each other."""
     from tlverify.interop import load_graph
 
-    if task.network_digest not in _graphs:
-        _graphs.clear()
-        _graphs[task.network_digest] = load_graph(task.network)
-    return _graphs[task.network_digest]
+    return load_graph(path)
 
 
 def _forget_peak() -> None:

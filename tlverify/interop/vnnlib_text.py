@@ -36,9 +36,12 @@ MAX_VARIABLES = 1 << 24
 MAX_DIGITS = 300
 PIECE = 1 << 20
 
-# A whole comparison of two symbols is one token: nearly all of a large file is of that kind.
-_TOKEN = re.compile(r'\([<>]= [XY]_\d+ [^\s()";|]+\)|[()]|;.*|"[^"\n]*"|\|[^|\n]*\||[^\s()";|]+|["|]')
-_VARIABLE = re.compile(r"([XY])_(0|[1-9]\d{0,8})\Z")
+# A comparison of two symbols, and one that is asserted, are each one token: nearly all of a large file is of that kind.
+_COMPARISON = r'\([<>]= [XY]_\d+ [^\s()";|]+\)'
+_TOKEN = re.compile(
+    rf'\(assert {_COMPARISON}\)|{_COMPARISON}|[()]|;.*|"[^"\n]*"|\|[^|\n]*\||[^\s()";|]+|["|]', re.ASCII
+)
+_VARIABLE = re.compile(r"([XY])_(0|[1-9]\d{0,8})\Z", re.ASCII)
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?\Z", re.ASCII)
 _ONE = Fraction(1)
 IGNORED = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model", "exit"})
@@ -73,11 +76,16 @@ def read_text(text: str) -> Text:
                     stack[-1].append(_evaluate(items, state, len(stack) == 1))
                     if len(stack) == 1:
                         stack[0].clear()
+                elif token[0] == "(" and token[1] == "a":
+                    if len(stack) > 1:
+                        raise PropertyError("assert stands inside another expression")
+                    relation, left, right = token[9:-2].split(" ")
+                    state.assertions.append(_comparison(relation, [left, right], state))
                 elif token[0] == "(":
-                    relation, left, right = token[1:-1].split(" ")
-                    stack[-1].append(_comparison(relation, [left, right], state))
                     if len(stack) == 1:
                         raise PropertyError(f"expected (declare-const ...) or (assert ...), found {_shown(token)}")
+                    relation, left, right = token[1:-1].split(" ")
+                    stack[-1].append(_comparison(relation, [left, right], state))
                 elif token in ('"', "|"):
                     raise PropertyError(f"a {token} that is not closed on its line")
                 elif token[0] != ";":
@@ -194,7 +202,7 @@ def _linear(item: Item, state: _State) -> Linear:
 
 
 def _symbol(token: str, state: _State) -> Linear:
-    variable = _VARIABLE.match(token)
+    variable = _VARIABLE.match(token) if token[0] in "XY" else None
     if variable is not None:
         key = variable[1], int(variable[2])
         state.used[key] = token
