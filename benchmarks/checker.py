@@ -21,6 +21,7 @@ from tlverify.certify.kernel.arithmetic import enclose
 from tlverify.certify.kernel.backward import Bounds
 from tlverify.certify.kernel.program import enclose_value
 from tlverify.certify.search.bounds import Table, backward, prepare, relaxation, root_table
+from tlverify.certify.tree_writer import ONE, tree
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 NETWORKS = {"5-50x6-5": ((5, *[50] * 6, 5), 0.05), "784-256x6-10": ((784, *[256] * 6, 10), 0.004)}
@@ -38,6 +39,27 @@ def network(sizes: tuple[int, ...], rng: np.random.Generator) -> Graph:
     return builder.build(value)
 
 
+def balanced(leaves: int, order: list[int], level: int = 0) -> list[int]:
+    """The nodes in preorder of a tree with so many leaves, which splits order[k] at level k."""
+    if leaves == 1:
+        return [-1]
+    below = (leaves + 1) // 2
+    parts = (balanced(part, order, level + 1) for part in (below, leaves - below))
+    return [order[level % len(order)], *(node for part in parts for node in part)]
+
+
+def depths(nodes: list[int]) -> list[int]:
+    """The number of splits above each leaf."""
+    pending, result = [0], []
+    for node in nodes:
+        depth = pending.pop()
+        if node < 0:
+            result.append(depth)
+        else:
+            pending += [depth + 1, depth + 1]
+    return result
+
+
 def proof(
     graph: Graph, statement: claim.Claim, leaves: int, rng: np.random.Generator
 ) -> tuple[bytes, Table, dict[str, np.ndarray]]:
@@ -53,27 +75,17 @@ def proof(
     unstable = {
         v.name: [n.index for n in bounds.phases(v.source).unstable] for v in program.values.values() if v.kind == "relu"
     }
-    entries = [[program.values[name].source, i] for name, neurons in unstable.items() for i in neurons]
-    splits = leaves - 1
-    flags = np.zeros(2 * splits + 1, dtype=bool)
-    flags[:splits] = True  # the first nodes in level order: a balanced tree
-    level = np.floor(np.log2(np.arange(splits) + 1)).astype(int)
+    entries = [(program.values[name].source, i) for name, neurons in unstable.items() for i in neurons]
     order = rng.permutation(len(entries))  # one neuron a level, so that no path splits one twice
-    numbers = order[level % len(order)].astype("<u2" if len(entries) > 256 else "u1")
-    payload = [np.packbits(flags, bitorder="little").tobytes(), numbers.tobytes()]
+    nodes = balanced(leaves, order.tolist())
     listing = {name: neurons for name, neurons in sorted(unstable.items()) if neurons}
     count = sum(map(len, listing.values()))
-    for leaf in range(splits, 2 * splits + 1):
-        depth, node = 0, leaf
-        while node:
-            depth, node = depth + 1, (node - 1) // 2
-        words = np.concatenate([[42 << 10 | 1], rng.integers(30 << 10, 34 << 10, depth)]).astype("<u2")
-        payload += [words.tobytes(), rng.integers(0, 129, count).astype("u1").tobytes()]
+    words = [[np.concatenate([[ONE], rng.integers(30 << 10, 34 << 10, depth)])] for depth in depths(nodes)]
+    step, payload = tree(nodes, entries, (), listing, words, rng.integers(0, 129, (leaves, 1, count), dtype=np.uint8))
     names = [node.name for node in graph.nodes]
-    tree = {"rule": "tree", "nodes": 2 * splits + 1, "entries": entries, "steps": [], "slopes": listing, "weighted": 1}
-    steps = [{"rule": "interval", "nodes": names}, tree]
+    steps = [{"rule": "interval", "nodes": names}, step]
     slopes = {v.name: rng.random((1, 1, searched.sizes[v.name])) for v in searched.piecewise}
-    return certificate.proof(statement.digest, steps, b"".join(payload)), table, slopes
+    return certificate.proof(statement.digest, steps, payload), table, slopes
 
 
 def plain(graph: Graph, table: Table, slopes: dict[str, np.ndarray], leaves: int, batch: int = 128) -> float:

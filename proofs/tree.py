@@ -1,7 +1,5 @@
-"""Rule `tree`: nodes in level order, the path of a leaf, multipliers in 16 bits.
-
-The children of the i-th split are nodes 2 i + 1 (below) and 2 i + 2 (above), and its own number is at most 2 i.
-"""
+"""Rule `tree`: nodes in preorder, tables that the halves inherit, the path of a leaf, multipliers in 16 bits, slopes as
+differences."""
 
 from __future__ import annotations
 
@@ -11,97 +9,142 @@ import z3
 from z3 import And, BitVecs, If, Implies, Ints, Not, Or, Reals
 
 from proofs.lemma import Lemma, Mutant
-from proofs.terms import minimum, within
+from proofs.terms import maximum, minimum, within
 
 
 def lemmas() -> Iterator[Lemma]:
-    yield from _numbers()
+    yield from _walk()
+    yield from _tables()
     yield from _path()
     yield from _multipliers()
+    yield from _slopes()
 
 
-def _numbers() -> Iterator[Lemma]:
-    v, i, j, node, splits = Ints("v i j node splits")
-    child = Or(v == 2 * i + 1, v == 2 * i + 2)
+def _walk() -> Iterator[Lemma]:
+    """The walk keeps the parts that no node has been read for yet on a stack, the next on top. A part is covered if it
+    is closed by the nodes that follow."""
+    pending, before, splits, leaves, count = Ints("pending before splits leaves count")
+    is_split = z3.Bool("is_split")
     yield Lemma(
-        "tree_parent",
-        "node v >= 1 is a child of split (v - 1) // 2, below if v is odd, above if it is even",
-        ("tree",),
-        {"i = (v - 1) // 2": i == (v - 1) / 2},
-        v == If(v % 2 == 0, 2 * i + 2, 2 * i + 1),
-        (
-            Mutant("i = v // 2", hypotheses={"i = (v - 1) // 2": i == v / 2}),
-            Mutant("halves exchanged", v == If(v % 2 == 1, 2 * i + 2, 2 * i + 1)),
-        ),
-    )
-    yield Lemma(
-        "tree_one_parent",
-        "a node is a child of no other split: parts of different splits are not mixed up",
-        ("tree",),
-        {"child of i": child, "child of j": Or(v == 2 * j + 1, v == 2 * j + 2)},
-        i == j,
-        (
-            Mutant("children 2 i and 2 i + 1", hypotheses={"child of j": Or(v == 2 * j, v == 2 * j + 1)}),
-            Mutant("children i + 1 and i + 2", hypotheses={"child of i": Or(v == i + 1, v == i + 2)}),
-        ),
-    )
-    yield Lemma(
-        "tree_parent_is_split",
-        "nodes = 2 splits + 1 gives every node 1 <= v < nodes a parent among the splits",
-        ("tree",),
-        {"1 <= v < nodes": And(v >= 1, v < 2 * splits + 1), "i = (v - 1) // 2": i == (v - 1) / 2},
-        within(0, i, splits - 1),
-        (
-            Mutant("a node more", hypotheses={"1 <= v < nodes": And(v >= 1, v < 2 * splits + 2)}),
-            Mutant("the root as well", hypotheses={"1 <= v < nodes": And(v >= 0, v < 2 * splits + 1)}),
-        ),
-    )
-    yield Lemma(
-        "tree_children_exist",
-        "nodes = 2 splits + 1 gives both children of every split a number below nodes: no half is missing",
-        ("tree",),
-        {"0 <= i < splits": within(0, i, splits - 1), "child of i": child},
-        And(v >= 1, v < 2 * splits + 1),
-        (
-            Mutant("nodes = 2 splits", And(v >= 1, v < 2 * splits)),
-            Mutant("root is a child", v > 1),
-        ),
-    )
-    yield Lemma(
-        "tree_parent_before",
-        "node <= 2 i and v a child of split i imply node < v: paths end at the root, no cycle",
-        ("tree",),
-        {"node <= 2 i": node <= 2 * i, "child of i": child},
-        node < v,
-        (
-            Mutant("node <= 2 i + 1", hypotheses={"node <= 2 i": node <= 2 * i + 1}),
-            Mutant("cyclic", hypotheses={"node <= 2 i": node <= 2 * i + 2}),
-        ),
-    )
-    first, second = z3.Ints("first second")
-    yield Lemma(
-        "tree_split_once",
-        "splits are listed by rising number, so no node is split twice",
-        ("tree",),
-        {"i < j rise": Implies(i < j, first < second), "j < i rise": Implies(j < i, second < first), "i != j": i != j},
-        first != second,
-        (Mutant("not falling is enough", hypotheses={"i < j rise": Implies(i < j, first <= second)}),),
-    )
-    closed = z3.Function("closed", z3.IntSort(), z3.BoolSort())
-    yield Lemma(
-        "tree_induction",
-        "a split whose children are closed is closed: from the last node to the first, so the root is",
+        "tree_pending",
+        "a split takes its part from the stack and puts two halves there, a leaf takes its own: 1 + splits - leaves",
         ("tree",),
         {
-            "children closed": And(closed(2 * i + 1), closed(2 * i + 2)),
-            "split step": Implies(And(closed(2 * i + 1), closed(2 * i + 2)), closed(node)),
+            "before the node": before == 1 + splits - leaves,
+            "one is taken, a split puts two": pending == before - 1 + If(is_split, 2, 0),
         },
-        closed(node),
+        pending == 1 + (splits + If(is_split, 1, 0)) - (leaves + If(is_split, 0, 1)),
         (
-            Mutant("below alone", hypotheses={"children closed": closed(2 * i + 1)}),
             Mutant(
-                "children of another split", hypotheses={"children closed": And(closed(2 * j + 1), closed(2 * j + 2))}
+                "a split puts one",
+                hypotheses={"one is taken, a split puts two": pending == before - 1 + If(is_split, 1, 0)},
             ),
+            Mutant(
+                "none is taken", hypotheses={"one is taken, a split puts two": pending == before + If(is_split, 2, 0)}
+            ),
+            Mutant("starts with none", hypotheses={"before the node": before == splits - leaves}),
+        ),
+    )
+    yield Lemma(
+        "tree_complete",
+        "an empty stack after the last node: splits + 1 leaves, so every half that a split has opened has been read",
+        ("tree",),
+        {
+            "pending after the last": pending == 1 + splits - leaves,
+            "nodes": count == splits + leaves,
+            "none is pending": pending == 0,
+        },
+        And(leaves == splits + 1, count == 2 * splits + 1),
+        (
+            Mutant("one is pending", hypotheses={"none is pending": pending == 1}),
+            Mutant("a half for each split", And(leaves == splits)),
+        ),
+    )
+    yield Lemma(
+        "tree_nonempty",
+        "no node is read while nothing is pending, so each is a half of a split before it, or the root",
+        ("tree",),
+        {"one is pending": before >= 1, "taken": pending == before - 1 + If(is_split, 2, 0)},
+        And(pending >= 0, Implies(is_split, pending >= 2)),
+        (
+            Mutant("read from an empty stack", hypotheses={"one is pending": before >= 0}),
+            Mutant("one is always left", And(pending >= 1)),
+        ),
+    )
+    part = z3.DeclareSort("Part")
+    closed = z3.Function("closed", part, z3.BoolSort())
+    here, low, high, other = z3.Consts("here low high other", part)
+    rest = z3.Bool("rest")  # what lay below on the stack is closed
+    yield Lemma(
+        "tree_split_covers",
+        "if the two halves and what lay beneath are closed, so is the part that the split has taken",
+        ("tree",),
+        {
+            "the stack after the node is closed": And(closed(low), closed(high), rest),
+            "split step": Implies(And(closed(low), closed(high)), closed(here)),
+        },
+        And(closed(here), rest),
+        (
+            Mutant("the half below alone", hypotheses={"the stack after the node is closed": And(closed(low), rest)}),
+            Mutant("the half above alone", hypotheses={"the stack after the node is closed": And(closed(high), rest)}),
+            Mutant(
+                "a half of another split",
+                hypotheses={"the stack after the node is closed": And(closed(low), closed(other), rest)},
+            ),
+            Mutant(
+                "what lay beneath is lost",
+                hypotheses={"the stack after the node is closed": And(closed(low), closed(high))},
+            ),
+        ),
+    )
+    yield Lemma(
+        "tree_leaf_covers",
+        "a leaf that is refuted closes its own part, and leaves what lay beneath: from the last node to the root",
+        ("tree",),
+        {"the stack after the node is closed": rest, "refuted": closed(here)},
+        And(closed(here), rest),
+        (
+            Mutant("another leaf", hypotheses={"refuted": closed(other)}),
+            Mutant("not refuted", hypotheses={"refuted": Or(closed(here), closed(other))}),
+        ),
+    )
+
+
+def _tables() -> Iterator[Lemma]:
+    z, lo, hi, middle, tight, stale, least = Reals("z lo hi middle tight stale least")
+    yield Lemma(
+        "tree_inherits",
+        "a table that holds on a part holds on its halves, cut at m: what is known of the parent may be used",
+        ("tree",),
+        {"holds on the part": within(lo, z, hi), "half below": z <= middle},
+        And(within(lo, z, minimum(hi, middle)), within(lo, z, hi)),
+        (
+            Mutant("the end of the half above", within(maximum(lo, middle), z, hi)),
+            Mutant("part of another node", hypotheses={"holds on the part": within(lo, stale, hi)}),
+        ),
+    )
+    yield Lemma(
+        "tree_step",
+        "a step of a node tightens its own table by what holds on its part: the intersection holds there",
+        ("tree",),
+        {"inherited": lo <= z, "found on this part": tight <= z},
+        maximum(lo, tight) <= z,
+        (
+            Mutant("found on the other half", hypotheses={"found on this part": Implies(z > middle, tight <= z)}),
+            Mutant("inherited from the other half", hypotheses={"inherited": Implies(z > middle, lo <= z)}),
+            Mutant("added up", lo + tight <= z),
+        ),
+    )
+    g = z3.Real("g")
+    yield Lemma(
+        "tree_leaf_table",
+        "a bound found with the leaf's own table refutes at the leaf: its table holds wherever the leaf's part is",
+        ("tree",),
+        {"table holds": lo <= z, "bound by the table": Implies(lo <= z, g >= least), "least > 0": least > 0},
+        g > 0,
+        (
+            Mutant("the table of another leaf", hypotheses={"table holds": lo <= stale}),
+            Mutant("least >= 0", hypotheses={"least > 0": least >= 0}),
         ),
     )
 
@@ -191,4 +234,31 @@ def _multipliers() -> Iterator[Lemma]:
         {"-(1 g + 0 z) >= m": -(1 * g + 0 * z) >= weight, "m > 0": weight > 0},
         Not(g >= 0),
         (Mutant("refutes the cut", Not(z >= 0)), Mutant("m >= 0", hypotheses={"m > 0": weight >= 0})),
+    )
+
+
+def _slopes() -> Iterator[Lemma]:
+    first, second, change, other = z3.BitVecs("first second change other", 8)
+    yield Lemma(
+        "tree_difference",
+        "slope = before + change modulo 256: one change for each pair of slopes, one slope for each change",
+        ("tree",),
+        {"decoded": second == first + change, "another change": other != change},
+        And(change == second - first, first + other != second),
+        (
+            Mutant("the difference the other way", And(change == first - second, first + other != second)),
+            Mutant("decoded from another leaf", hypotheses={"decoded": second == other + change}),
+            Mutant("seven bits", And(change == second - first, (first + other) & 127 != second & 127)),
+        ),
+    )
+    yield Lemma(
+        "tree_slope",
+        "a decoded byte that is at most 128 is a slope in [0, 1], whatever the bytes before were",
+        ("tree",),
+        {"decoded": second == first + change, "at most 128": z3.ULE(second, 128)},
+        And(z3.ULE(first + change, 128), within(0, z3.BV2Int(first + change), 128)),
+        (
+            Mutant("the change is checked", hypotheses={"at most 128": z3.ULE(change, 128)}),
+            Mutant("at most 129", hypotheses={"at most 128": z3.ULE(second, 129)}),
+        ),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 from .exact import inside, is_bad, values
 from .examples import Files, files
+from .trees import Leaf, Turns, full, written
 
 Corner = tuple[Fraction, Fraction]
 Form = tuple[Fraction, Fraction, Fraction]
 """a, b, c: the affine function a x + b y + c of the two input entries."""
 Forms = dict[str, list[Form]]
 ZERO, ONE = Fraction(0), Fraction(1)
+LEAF_SLOPES = [64, 32]  # of the first two neurons, at every leaf of `phase_tree`
 
 
 def at(form: Form, corner: Corner) -> Fraction:
@@ -275,15 +277,15 @@ class Writer:
         self.steps.append({"rule": "close", "multipliers": multipliers, "slopes": self.listing, "cuts": chosen})
 
 
-def short(weight: Fraction) -> bytes:
+def short(weight: Fraction) -> int:
     """A multiplier of a weighted tree, rounded down to ten bits."""
     if not weight:
-        return bytes(2)
+        return 0
     power = max(-42, (weight.numerator.bit_length() - weight.denominator.bit_length()) - 8)
     integer = int(weight / Fraction(2) ** power)
     if integer > 1023:
         power, integer = power + 1, integer // 2
-    return (integer | (power + 42) << 10).to_bytes(2, "little")
+    return integer | (power + 42) << 10
 
 
 def phase_tree(graph: Graph, claim: Claim) -> tuple[list[dict[str, Any]], bytes]:
@@ -294,36 +296,25 @@ def phase_tree(graph: Graph, claim: Claim) -> tuple[list[dict[str, Any]], bytes]
     source = next(node.inputs[0] for node in graph.nodes if node.name == name)
     neurons = range(len(forms[source]))
     sides = Writer(graph, claim).sides
-    entries = [[source, index] for index in neurons]
-    splits = 2 ** len(entries) - 1
-    flags = [1] * splits + [0] * (splits + 1)
-    numbers = [depth for depth in neurons for _ in range(2**depth)]
-    words = b""
-    for turns in product((0, 1), repeat=len(entries)):
-        part, cuts, weights = list(polygon), list(sides), None
-        for number, (turn, form) in enumerate(zip(turns, forms[source], strict=True)):
-            sign = form if turn else negative(form)
+
+    def leaf(turns: Turns) -> Leaf:
+        part, cuts, words = list(polygon), list(sides), [short(ONE), *[0] * (len(claim.bad[0]) - 1)]
+        for (number, above), form in zip(turns, forms[source], strict=True):
+            sign = form if above else negative(form)
             if not clip(part, sign):
                 weights = {**duals(negative(sign), part, cuts), number: ONE}
-                words += bytes(2 * len(claim.bad[0]))
+                words = [0] * len(claim.bad[0])
                 break
             part, cuts = clip(part, sign), [*cuts, (sign, number)]
         else:
-            known = {**forms, name: [f if t else (ZERO,) * 3 for f, t in zip(forms[source], turns, strict=True)]}
+            result = [f if above else (ZERO,) * 3 for f, (_, above) in zip(forms[source], turns, strict=True)]
+            known = {**forms, name: result}
             extended(graph, known)
             weights = duals(negative(left(claim.bad[0][0], known)), part, cuts)
-            words += short(ONE) + bytes(2 * (len(claim.bad[0]) - 1))
-        words += b"".join(short(weights.get(number, ZERO)) for number in neurons)
-        words += bytes([64, 32])
-    step = {
-        "rule": "tree",
-        "nodes": len(flags),
-        "entries": entries,
-        "steps": [],
-        "slopes": {name: [0, 1]},
-        "weighted": 1,
-    }
-    payload = np.packbits(flags, bitorder="little").tobytes() + bytes(numbers) + words
+        return Leaf([[*words, *(short(weights.get(number, ZERO)) for number in neurons)]], [LEAF_SLOPES])
+
+    entries = [(source, index) for index in neurons]
+    step, payload = written(full(neurons, leaf), entries, listing={name: [0, 1]}, weighted=True)
     return [{"rule": "interval", "nodes": [node.name for node in graph.nodes]}, step], payload
 
 
@@ -332,19 +323,10 @@ def input_tree(graph: Graph, depth: int) -> tuple[list[dict[str, Any]], bytes]:
     relus = [node for node in graph.nodes if node.op == "relu"]
     interval = {"rule": "interval", "nodes": [node.name for node in graph.nodes]}
     inner = [step for node in relus for step in (interval, {"rule": "rebound", "node": node.inputs[0]})]
-    splits = 2**depth - 1
-    flags = [1] * splits + [0] * (splits + 1)
-    numbers = [level % 2 for level in range(depth) for _ in range(2**level)]
-    entries = [[value.name, index] for value in graph.inputs for index in range(value.shape[0])]
-    step = {
-        "rule": "tree",
-        "nodes": len(flags),
-        "entries": entries,
-        "steps": [*inner, interval],
-        "slopes": {},
-        "weighted": 0,
-    }
-    return [interval, step], np.packbits(flags, bitorder="little").tobytes() + bytes(numbers)
+    entries = [(value.name, index) for value in graph.inputs for index in range(value.shape[0])]
+    root = full([level % 2 for level in range(depth)], lambda _: Leaf())
+    step, payload = written(root, entries, [*inner, interval])
+    return [interval, step], payload
 
 
 # Subjects

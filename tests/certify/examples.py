@@ -9,7 +9,10 @@ import numpy as np
 
 from tlverify.certify import Claim, Inequality, box
 from tlverify.certify.certificate import proof
+from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+
+from .trees import Leaf, grown, written
 
 
 class Files(NamedTuple):
@@ -221,43 +224,32 @@ class Prover:
         return self.interval()
 
     def tree(self, disjuncts: list[int], splits: int) -> None:
-        """A tree of so many splits in level order, with weights and slopes at its leaves."""
+        """A tree of so many splits, with steps at its nodes, weights and slopes at its leaves."""
         rng = self.rng
-        entries = [list(self.entry()) for _ in range(3)]
+        entries = [self.entry() for _ in range(3)]
         if rng.random() < 0.5 and self.relus:
-            entries = [[name, rng.randrange(self.values[name])] for name in rng.choices(self.relus, k=3)]
-        nodes, numbers, phases = [], [], {0: 0}
-        for k in range(splits):
-            nodes.append(rng.choice([n for n in phases if n > max(nodes, default=-1)] or [2 * k]))
-            numbers.append(rng.randrange(3))
-            depth = phases.pop(nodes[-1], 0) + (entries[numbers[-1]][0] not in self.inputs)
-            phases |= {2 * k + 1: depth, 2 * k + 2: depth}
-        count, weighted = 2 * len(nodes) + 1, rng.randrange(2)
-        flags = bytearray(-(-count // 8))
-        for node in nodes:
-            flags[node >> 3] |= 1 << (node & 7)
-        self.payload += flags + bytes(numbers)
-        listing: dict[str, list[int]] = {}
-        inner = [{"rule": "interval", "nodes": [n for n in self.values if n not in self.inputs]}] * rng.randrange(2)
-        if rng.random() < 0.5:
-            listing = self.listing()
-        for leaf in sorted(phases):
-            for rows in disjuncts:
-                for place in range((rows + phases[leaf]) * weighted):
-                    one = rows == 1 and place == 0
-                    mantissa, power = (512, 33) if one else (rng.choice([0, 1, 512, 1023]), rng.choice([30, 33, 42]))
-                    self.payload += (mantissa + (power << 10)).to_bytes(2, "little")
-                self.take(listing)
-        self.steps.append(
-            {
-                "rule": "tree",
-                "nodes": count,
-                "entries": entries,
-                "steps": inner,
-                "slopes": listing,
-                "weighted": weighted,
-            }
-        )
+            entries = [(name, rng.randrange(self.values[name])) for name in rng.choices(self.relus, k=3)]
+        weighted, listing = rng.random() < 0.5, self.listing() if rng.random() < 0.5 else {}
+        count = sum(map(len, listing.values()))
+
+        def leaf(phases: int) -> Leaf:
+            return Leaf(
+                [[self.word(rows == 1 and not place) for place in range(rows + phases)] for rows in disjuncts],
+                [[self.slope() for _ in range(count)] for _ in disjuncts],
+            )
+
+        root = grown(rng, splits, entries, self.inputs, leaf)
+        step, part = written(root, entries, self.node_steps(), listing, weighted)
+        self.steps.append(step)
+        self.payload += part
+
+    def node_steps(self) -> list[dict[str, Any]]:
+        """What every node of a tree does: often nothing, else forward steps, some values bound again."""
+        interval = {"rule": "interval", "nodes": [name for name in self.values if name not in self.inputs]}
+        if self.rng.random() < 0.5:
+            return []
+        again = self.rng.sample([*self.values], self.rng.randrange(min(3, len(self.values)) + 1))
+        return [interval, *({"rule": "rebound", "node": name} for name in again if name not in self.inputs), interval]
 
     def entry(self) -> tuple[str, int]:
         name = self.rng.choice([*self.values])
@@ -290,4 +282,12 @@ class Prover:
 
     def take(self, listing: dict[str, list[int]]) -> None:
         for _ in range(sum(map(len, listing.values()))):
-            self.payload.append(self.rng.choice([0, 1, 64, 127, 128, self.rng.randrange(129)]))
+            self.payload.append(self.slope())
+
+    def slope(self) -> int:
+        return self.rng.choice([0, 1, 64, 127, 128, self.rng.randrange(129)])
+
+    def word(self, one: bool) -> int:
+        """A multiplier of a tree in 16 bits."""
+        mantissa, power = self.rng.choice([0, 1, 512, 1023]), self.rng.choice([30, 33, 42])
+        return ONE if one else mantissa + (power << 10)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -20,7 +22,12 @@ from tlverify.certify.interval import interval
 from tlverify.certify.kernel.arithmetic import enclose
 from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
 from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+
+from .interval.laws import cells, checker
+from .kernel import laws
+from .trees import Leaf, Split, full, grown, written
 
 FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "residual", "convolution")
 
@@ -176,31 +183,19 @@ def tree(
     ]
     claim = box(graph, {source: ends}, bad)
     relus = [value for value in program.values.values() if value.kind == "relu"]
-    unstable = [[v.source, n.index] for v in relus for n in bounds.phases(v.source).unstable] or [[relus[0].source, 0]]
-    shape = [0]  # nodes of a random tree in level order
-    flags: list[int] = []
-    depth = [0]
-    while len(flags) < len(depth):
-        split = int(depth[len(flags)] < 5 and rng.random() < 0.6)
-        flags.append(split)
-        if split:
-            depth += [depth[len(flags) - 1] + 1] * 2
-    del shape
-    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in sorted(relus, key=lambda v: v.name)}
-    payload = [np.packbits(flags, bitorder="little").tobytes()]
-    payload.append(rng.integers(0, len(unstable), sum(flags)).astype("u1").tobytes())
-    for node, split in enumerate(flags):
-        if not split:
-            for disjunct in bad:
-                words = rng.integers(0, 1 << 16, len(disjunct) + depth[node]).astype("<u2")
-                words[: len(disjunct)] = 42 << 10 | 1
-                payload += [
-                    words.tobytes(),
-                    rng.integers(0, 129, sum(map(len, listing.values()))).astype("u1").tobytes(),
-                ]
-    step = {"rule": "tree", "nodes": len(flags), "entries": unstable, "steps": [], "slopes": listing, "weighted": 1}
+    unstable = [(v.source, n.index) for v in relus for n in bounds.phases(v.source).unstable] or [(relus[0].source, 0)]
+    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in relus}
+    count = sum(map(len, listing.values()))
+
+    def grown(depth: int) -> Split | Leaf:
+        if depth < 5 and rng.random() < 0.6:
+            return Split(int(rng.integers(len(unstable))), grown(depth + 1), grown(depth + 1))
+        words = [[ONE] * len(rows) + rng.integers(0, 1 << 16, depth).tolist() for rows in bad]
+        return Leaf(words, rng.integers(0, 129, (len(bad), count)).tolist())
+
+    step, payload = written(grown(0), unstable, listing=listing, weighted=True)
     steps = [{"rule": "interval", "nodes": [n for n in program.values if n != source]}, step]
-    return program, claim, certificate.proof(claim.digest, steps, b"".join(payload))
+    return program, claim, certificate.proof(claim.digest, steps, payload)
 
 
 @pytest.mark.parametrize("family", ["plain", "cancelling", "residual", "convolution"])
@@ -220,7 +215,7 @@ def _answer(program: Program, claim: Claim, proof: bytes, arithmetic: kernel.Ari
         return rejection.reason.partition(":")[0]
 
 
-def test_input_splits_with_steps_at_the_leaves_agree() -> None:
+def test_input_splits_with_steps_at_the_nodes_agree() -> None:
     rng = np.random.default_rng(3)
     graph = network("plain", rng)
     program, claim, _ = tree(graph, rng)
@@ -232,21 +227,121 @@ def test_input_splits_with_steps_at_the_leaves_agree() -> None:
         {"rule": "rebound", "node": relu.source},
         {"rule": "interval", "nodes": names},
     ]
-    step = {
-        "rule": "tree",
-        "nodes": 15,
-        "entries": [[source, i] for i in range(3)],
-        "steps": inner,
-        "slopes": {},
-        "weighted": 0,
-    }
-    payload = np.packbits([1] * 7 + [0] * 8, bitorder="little").tobytes() + bytes([0, 1, 2, 0, 1, 2, 0])
+    step, payload = written(full([0, 1, 2], lambda _: Leaf()), [(source, i) for i in range(3)], inner)
     proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, step], payload)
     margins = [kernel.check_with(program, claim.data, proof, a).margin for a in (kernel.EXACT, fast(), interval())]
     assert margins[0] == margins[1]
     assert margins[0] is not None
     assert margins[2] is not None
     assert abs(margins[0] - margins[2]) <= margins[0] / 1000
+
+
+def mixed_tree(seed: int, bound: Fraction) -> tuple[Program, Claim, bytes]:
+    """A random tree of input and phase splits with weights and slopes, whose nodes bound values again."""
+    rng = random.Random(seed)
+    graph = network("residual" if seed % 2 else "plain", np.random.default_rng(seed))
+    program = kernel.read_program(*to_bytes(graph))
+    source, out = program.inputs[0], program.outputs[0]
+    rows = [
+        [Inequality(((out, k, Fraction(1, 3)), (out, k + 1, Fraction(-1))), bound) for k in range(count)]
+        for count in (1, 2)
+    ]
+    claim = box(graph, {source: ([Fraction(1, 10)] * 3, [Fraction(7, 10)] * 3)}, rows)
+    relus = [value for value in program.values.values() if value.kind == "relu"]
+    entries = [(v.source, i) for v in relus for i in rng.sample(range(v.size), 3)] + [(source, i) for i in range(3)]
+    names = [name for name in program.values if name != source]
+    inner = [{"rule": "interval", "nodes": names[:1]}]
+    for relu in relus:
+        inner += [{"rule": "rebound", "node": relu.source}, {"rule": "interval", "nodes": names}]
+    listing = {v.name: sorted(rng.sample(range(v.size), 3)) for v in relus}
+
+    def leaf(phases: int) -> Leaf:
+        words = [
+            [ONE] * count + [rng.choice([0, rng.randrange(28 << 10, 34 << 10)]) for _ in range(phases)]
+            for count in (1, 2)
+        ]
+        return Leaf(words, [[rng.randrange(129) for _ in range(3 * len(relus))] for _ in rows])
+
+    root = grown(rng, rng.randrange(1, 12), entries, [source], leaf)
+    step, payload = written(root, entries, inner, listing, weighted=True)
+    return program, claim, certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, step], payload)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mixed_trees_with_steps_at_the_nodes_agree(seed: int) -> None:
+    arithmetics = kernel.EXACT, fast(), interval()
+    program, claim, proof = mixed_tree(seed, Fraction(1000))
+    margins = [kernel.check_with(program, claim.data, proof, arithmetic).margin for arithmetic in arithmetics]
+    assert margins[0] == margins[1]
+    assert None not in margins
+    assert abs(margins[0] - margins[2]) <= margins[0] / 1000
+    low, high = (
+        Fraction(-1000),
+        Fraction(1000),
+    )  # where `fast` stops accepting; binary, for the multipliers are of the rows scaled to integers
+    while high - low > Fraction(1, 100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _accepts(seed, middle, arithmetics[1]) else (middle, high)
+    for bound in (low - Fraction(1, 8), low, high, high + Fraction(1, 8)):
+        answers = [_accepts(seed, bound, arithmetic) for arithmetic in arithmetics]
+        assert answers[0] == answers[1] == (bound >= high)
+        assert answers[2] == answers[0] or low <= bound <= high
+
+
+def _accepts(seed: int, bound: Fraction, arithmetic: kernel.Arithmetic) -> bool:
+    answer = _answer(*mixed_tree(seed, bound), arithmetic)
+    assert isinstance(answer, Fraction) or "node" in str(answer)
+    return isinstance(answer, Fraction)
+
+
+@pytest.mark.parametrize("name", ["fast", "interval"])
+@pytest.mark.parametrize(
+    "law",
+    [
+        laws.every_disjunct_counts,
+        laws.every_leaf_is_refuted,
+        laws.trees_are_trees,
+        laws.phases_are_cut,
+        laws.tables_are_inherited,
+    ],
+)
+def test_trees_obey_the_laws_in_every_arithmetic(name: str, law: Callable[[object], None]) -> None:
+    law(checker({"fast": fast, "interval": interval}[name]()))
+
+
+def test_trees_mean_their_steps_in_fast() -> None:
+    laws.trees_mean_their_steps(checker(fast()))
+
+
+@pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
+def test_one_bad_leaf_among_many_is_named(cell: int) -> None:
+    for width, holds in ((Fraction(1, 4096), False), (-Fraction(1, 1 << 20), True)):
+        graph, claim, proof, node = cells(cell, width)
+        program = kernel.read_program(*to_bytes(graph))
+        for arithmetic in (kernel.EXACT, interval()):
+            answer = _answer(program, claim, proof, arithmetic)
+            assert isinstance(answer, Fraction) == holds
+            assert holds or str(answer).endswith(f"node {node}")
+
+
+def test_interval_refuses_what_overflows_without_a_warning() -> None:
+    builder = GraphBuilder()
+    value = builder.input("x", Type((2,), "float64"))
+    for layer in range(3):
+        weight = builder.parameter(np.array([[1.0, 1.0], [1.0, -1.0]]) * 2.0**400)
+        value = builder.node("linear", value, weight, builder.parameter(np.zeros(2)), name=f"z{layer}")
+        value = builder.node("relu", value, name=f"h{layer}")
+    graph = builder.build(value)
+    small = Fraction(1, 2**900)
+    claim = box(graph, {"x": ([0, -small], [small, small])}, [[laws.above(graph, 0, Fraction(2) ** 400)]])
+    names = ["z0", "h0", "z1", "h1", "z2", "h2"]
+    step, payload = written(Split(0, Leaf(), Leaf()), [("x", 0)], [{"rule": "rebound", "node": "z1"}])
+    program = kernel.read_program(*to_bytes(graph))
+    for steps, part in (([step], payload), ([laws.CLOSE], b""), ([{"rule": "rebound", "node": "z1"}, laws.CLOSE], b"")):
+        proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": names}, *steps], part)
+        assert isinstance(_answer(program, claim, proof, kernel.EXACT), Fraction)
+        with pytest.raises(kernel.Rejected, match="too large for float64"):
+            kernel.check_with(program, claim.data, proof, interval())
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])

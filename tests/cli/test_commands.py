@@ -16,25 +16,9 @@ from tlverify.certify.audit import _arithmetic
 from tlverify.certify.kernel import EXACT, Arithmetic, Program
 from tlverify.certify.kernel.arithmetic import Constant
 from tlverify.certify.kernel.backward import Bounds, Job
-from tlverify.cli import main
 from tlverify.graph import GraphBuilder, Type, save_graph
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command; gives exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tlverify", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture
@@ -101,7 +85,7 @@ def test_timeout_of_zero_is_unknown_with_its_reason(run: Run, model: Path) -> No
     [
         (("--epsilon", "NaN"), "epsilon: expected a finite number"),
         (("--epsilon", "-1/8"), "expected a radius >= 0"),
-        (("--property", "beauty"), "--property: expected robustness"),
+        (("--property", "beauty"), "--property: expected robustness or a .vnnlib file"),
         (("--semantics", "float16"), "--semantics: expected real"),
         (("--index", "9"), "selects none of the 3 examples"),
         (("--index", "a:b"), "--index: expected a number or a range"),

@@ -22,8 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-MODULES = ("kernel", "fast", "interval")
-TESTS = ["tests/certify/kernel", "tests/certify/test_arithmetics.py", "tests/certify/test_prove.py"]
+MODULES = ("kernel", "fast", "interval", "leaves.py")
+TESTS = [
+    "tests/certify/kernel",
+    "tests/certify/interval",
+    "tests/certify/test_arithmetics.py",
+    "tests/certify/test_tree_writer.py",
+    "tests/certify/test_prove.py",
+]
 
 SWAPS: dict[type, list[type]] = {
     ast.Add: [ast.Sub],

@@ -6,11 +6,9 @@ TLVERIFY_SOAK is how many mutants to run in all (10^6 if not given):
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
@@ -22,7 +20,7 @@ from tlverify.certify import kernel
 from tlverify.graph import to_bytes
 
 from ..certify.boundary import Base, bases
-from ..certify.kernel.hostile import container
+from ..certify.kernel.hostile import container, unpacked
 
 COUNT = int(os.environ.get("TLVERIFY_SOAK", "1000000"))
 ODD: tuple[Any, ...] = (None, True, -1, 0, 1, 2, 3, 2**32, 10**19, "", "0", "1", "-1", "1/2", "x", "z0", [], [0], {})
@@ -113,8 +111,7 @@ def test_random_mutants(family: str, subjects: list[tuple[Base, kernel.Program]]
         while not (base.payload if family == "payload_words" else base.steps):
             base, program = rng.choice(subjects)
         claim = base.false if number % 2 else base.true
-        line, _, packed = base.certificate(claim).partition(b"\n")
-        data = FAMILIES[family](rng, json.loads(line), zlib.decompress(packed))
+        data = FAMILIES[family](rng, *unpacked(base.certificate(claim)))
         try:
             verdict = kernel.check_with(program, claim.data, data).verdict
         except kernel.Malformed:

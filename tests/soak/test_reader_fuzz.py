@@ -20,7 +20,18 @@ from tlverify.certify import kernel
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.reader import parse_certificate, parse_safetensors
 
-from ..certify.kernel.hostile import CERTIFICATE, CLAIM, EXAMPLE, GRAPH, HEADER, SLOPES, container, encode, tensor_file
+from ..certify.kernel.hostile import (
+    CERTIFICATE,
+    CLAIM,
+    EXAMPLE,
+    GRAPH,
+    HEADER,
+    SLOPES,
+    STEPS,
+    container,
+    encode,
+    tensor_file,
+)
 from .test_random_mutants import places
 
 COUNT = int(os.environ.get("TLVERIFY_SOAK", "1000000"))
@@ -103,10 +114,11 @@ def claim(rng: random.Random) -> None:
 
 def certificate(rng: random.Random) -> None:
     header = edited(rng, CERTIFICATE)
-    if rng.random() < 0.02:  # a payload that is not what it says, or a bomb
-        payload = bytes(rng.choice([0, 1, 10**6, 5 * 10**6]))
-        raw = encode({**CERTIFICATE, "payload": rng.choice([len(payload), 2, 2**32, 10**6])}) + b"\n"
-        raw += zlib.compress(payload, 1)
+    if rng.random() < 0.02:  # a body that is not what it says, or a bomb
+        body = rng.choice([encode(header.get("steps")), b""]) + bytes(rng.choice([0, 1, 10**6, 5 * 10**6]))
+        steps = rng.choice([len(encode(STEPS)), 0, 1, len(body), 2**32, -1])
+        raw = encode({**CERTIFICATE, "size": rng.choice([len(body), 2, 2**32, 10**6]), "steps": steps}) + b"\n"
+        raw += zlib.compress(body, 1)
     else:
         raw = damaged(rng, container(header, SLOPES))
     parse_certificate(raw)

@@ -20,11 +20,12 @@ from typing import Any
 
 from tlverify.certify import kernel
 from tlverify.certify.kernel.claim import read_claim
-from tlverify.certify.kernel.reader import parse_certificate
+from tlverify.certify.kernel.reader import parse_certificate, parse_steps
 from tlverify.graph import TlverifyError
 
 ARITHMETICS = ("exact", "fast", "interval", "z3")
 Z3_SECONDS = 30.0  # for one claim
+EXACT_ROWS = 512  # bounds in a proof up to which `exact` is quick enough
 TOO_WEAK = "not refuted"  # what the kernel says of a bound that is sound but does not suffice
 
 
@@ -64,6 +65,23 @@ class Answer:
     seconds: float
     step: str = ""
     refutes: bool = False
+
+
+def suited(certificate: bytes) -> str:
+    """The arithmetic that checks a certificate in reasonable time: `exact` for short proofs and witnesses, `fast` for
+    trees of phase splits and many bounds, `interval` for trees whose nodes bound neurons again. Malformed certificates
+    are left to `exact`."""
+    try:
+        header, body = parse_certificate(certificate)
+        steps = parse_steps(header, body)[0] if header.get("kind") == "proof" else []
+    except kernel.Malformed:
+        return "exact"
+    steps = [step for step in steps if type(step) is dict]
+    trees = [step for step in steps if step.get("rule") == "tree"]
+    if any(step.get("steps") for step in trees):
+        return "interval"
+    rows = sum(len(step[side]) for step in steps for side in ("lower", "upper") if type(step.get(side)) is list)
+    return "fast" if trees or rows > EXACT_ROWS else "exact"
 
 
 def check_in(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> kernel.Accepted:

@@ -1,4 +1,4 @@
-"""Writing certificates: a line of canonical JSON and a compressed payload. The kernel has its own reader."""
+"""Writing certificates: a line of canonical JSON and a compressed body. The kernel has its own reader."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import numpy.typing as npt
 from tlverify.graph import Graph, canonical_json
 
 
-def proof(claim_digest: str, steps: Sequence[dict[str, Any]], slopes: bytes = b"") -> bytes:
-    """A proof of a claim: the steps, and the slopes that they take from the payload in order."""
-    return _certificate(claim_digest, "proof", slopes, steps=list(steps))
+def proof(claim_digest: str, steps: Sequence[dict[str, Any]], payload: bytes = b"") -> bytes:
+    """A proof of a claim: the steps, and the bytes that they take from the payload in order."""
+    listed = canonical_json(list(steps))
+    return _certificate(claim_digest, "proof", listed + payload, steps=len(listed))
 
 
 def witness(claim_digest: str, inputs: Sequence[npt.NDArray[np.floating[Any]]]) -> bytes:
     """A counterexample to a claim: every input of the graph in order, kept as float64, which is exact."""
-    payload = b"".join(np.ascontiguousarray(value, dtype="<f8").tobytes() for value in inputs)
-    return _certificate(claim_digest, "witness", payload)
+    body = b"".join(np.ascontiguousarray(value, dtype="<f8").tobytes() for value in inputs)
+    return _certificate(claim_digest, "witness", body)
 
 
 def read_witness(data: bytes, graph: Graph) -> dict[str, npt.NDArray[np.float64]]:
@@ -32,13 +33,13 @@ def read_witness(data: bytes, graph: Graph) -> dict[str, npt.NDArray[np.float64]
     return {value.name: part for value, part in zip(graph.inputs, parts, strict=True)}
 
 
-def _certificate(claim_digest: str, kind: str, payload: bytes, **extra: Any) -> bytes:
+def _certificate(claim_digest: str, kind: str, body: bytes, **extra: Any) -> bytes:
     header = {
         "format": "tlverify.certificate",
         "version": 1,
         "claim": claim_digest,
         "kind": kind,
-        "payload": len(payload),
+        "size": len(body),
         **extra,
     }
-    return canonical_json(header) + b"\n" + zlib.compress(payload, 9)
+    return canonical_json(header) + b"\n" + zlib.compress(body, 9)

@@ -5,33 +5,42 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, groupby
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify import kernel
+from tlverify.certify.audit import check_in, suited
 from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
-from tlverify.certify.search.bounds import Network, prepare
+from tlverify.certify.search.bounds import Network, prepare, supported
+from tlverify.certify.search.input_split import propose_boxes
+from tlverify.certify.search.layers import Layers, TooLarge, layers_of
+from tlverify.certify.search.phases import Search, propose_phases
 from tlverify.certify.search.problem import build, form
 from tlverify.certify.search.strategy import Progress, Proposal, propose
 from tlverify.graph import Graph, to_bytes
 
+T = TypeVar("T")
+
 BATCH = 64
+FEW_INPUTS = 12  # up to which boxes are halved rather than phases split
 
 
 @dataclass(frozen=True)
 class Result:
     """The verdict on one claim.
 
-    `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, else "unknown" with its `reason`.
-    `margin` is the least amount by which the bad set is missed: proved if verified, else the search's best bound
-    (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a search
-    over several claims at once is divided evenly.
+    `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, in `arithmetic`; else "unknown" with
+    its `reason`. `margin` is the least amount by which the bad set is missed: proved if verified, else the search's
+    best bound (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a
+    search over several claims at once is divided evenly. `stats` counts what the search did ("leaves"), `log` says it
+    in words.
     """
 
     claim: Claim
@@ -42,6 +51,9 @@ class Result:
     witness: dict[str, npt.NDArray[np.float64]] | None
     search_seconds: float
     check_seconds: float
+    arithmetic: str = "exact"
+    stats: Mapping[str, int] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
 
 
 def certify(
@@ -54,17 +66,86 @@ def certify(
 ) -> Iterator[Result]:
     """Yield a Result for each claim, in order.
 
-    `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
+    Claims on many inputs are first tried together, cheaply; what is left is searched one by one, by halving boxes where
+    there are few inputs, by splitting phases otherwise.
 
+    `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
     `timeout` is in seconds of search for each claim. The same call gives the same certificates on one machine, unless a
     timeout strikes.
     """
-    network = prepare(graph)
     trusted = kernel.read_program(*to_bytes(graph))
+    deep = Deep(graph, trusted, timeout, seed)
+    network = prepare(graph) if supported(graph) and not deep.few_inputs else None
     for _, group in groupby(claims, form):
         same = list(group)
         for start in range(0, len(same), BATCH):
-            yield from _certify_batch(network, trusted, same[start : start + BATCH], timeout, seed, known)
+            part = same[start : start + BATCH]
+            if network is None:
+                for claim in part:
+                    yield deep.search(claim, known.get(claim.digest))
+                continue
+            for result in _certify_batch(network, trusted, part, timeout, seed, known):
+                left = math.inf if timeout is None else timeout - result.search_seconds
+                yield result if result.verdict != "unknown" or left <= 0 else deep.after(result, left)
+
+
+class Deep:
+    """The search of one claim at a time, as long as it takes."""
+
+    def __init__(self, graph: Graph, program: kernel.Program, timeout: float | None, seed: int) -> None:
+        self.graph, self.program, self.timeout, self.seed = graph, program, timeout, seed
+        self.few_inputs = sum(math.prod(value.shape) for value in graph.inputs) <= FEW_INPUTS
+        self._layers: Layers | None = None
+
+    def after(self, earlier: Result, timeout: float) -> Result:
+        """Go on with a claim that the cheap search left open."""
+        result = self.search(earlier.claim, None, timeout)
+        return replace(
+            result,
+            search_seconds=result.search_seconds + earlier.search_seconds,
+            check_seconds=result.check_seconds + earlier.check_seconds,
+        )
+
+    def search(self, claim: Claim, known: bytes | None, timeout: float | None = None) -> Result:
+        """Take what is proposed, until the kernel accepts it or the time is over."""
+        timeout = self.timeout if timeout is None else timeout
+        begin, checking, reason, accepted = time.perf_counter(), 0.0, "", None
+        search = Search(math.inf if timeout is None else begin + timeout)
+        proposals = chain([] if known is None else [known], _quietly(self._propose(claim, search)))
+        for data in proposals:
+            start = time.perf_counter()
+            name = suited(data)
+            try:
+                accepted = check_in(name, self.program, claim.data, data)
+            except (kernel.Rejected, kernel.Malformed) as rejection:
+                reason = f"certificate rejected: {rejection}"
+            took = time.perf_counter() - start
+            checking += took
+            search.deadline += took
+            if accepted is not None:
+                break
+        spent = time.perf_counter() - begin - checking
+        stats = MappingProxyType({"leaves": search.leaves})
+        if accepted is None:
+            if search.late():
+                reason = reason or f"timeout after {timeout:g} s; best bound {search.lower:.3g}"
+            reason = reason or f"no proof and no counterexample found; best bound {search.lower:.3g}"
+            return Result(
+                claim, "unknown", reason, None, search.lower, None, spent, checking, "", stats, tuple(search.log)
+            )
+        margin = search.lower if accepted.margin is None else as_float(accepted.margin)
+        point = read_witness(data, self.graph) if accepted.verdict == "falsified" else None
+        return Result(claim, accepted.verdict, "", data, margin, point, spent, checking, name, stats, tuple(search.log))
+
+    def _propose(self, claim: Claim, search: Search) -> Iterator[bytes]:
+        try:
+            if self._layers is None:
+                self._layers = layers_of(self.program)
+        except TooLarge as error:
+            search.log.append(str(error))
+            return
+        propose_one = propose_boxes if self.few_inputs else propose_phases
+        yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
 
 
 def as_float(value: Fraction) -> float:
@@ -75,7 +156,7 @@ def as_float(value: Fraction) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _quietly(proposals: Iterator[Proposal]) -> Iterator[Proposal]:
+def _quietly(proposals: Iterator[T]) -> Iterator[T]:
     """The search may overflow on extreme numbers; what it then proposes is rejected."""
     while True:
         with np.errstate(all="ignore"):

@@ -51,12 +51,20 @@ def quickstart(
 
 @app.command()
 def certify(
-    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
-    data: Annotated[Path, typer.Option(help=".npz file with examples `x` (n, ...) and labels `y` (n,).")],
-    epsilon: Annotated[str, typer.Option(help="Radius per coordinate, taken exactly: 0.02 or 1/50.")],
-    prop: Annotated[str, typer.Option("--property", help="What to prove.")] = "robustness",
+    graph: Annotated[Path, typer.Argument(help="model.graph.json with model.safetensors beside it, or a .onnx file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="robustness: .npz file with examples `x` (n, ...) and labels `y` (n,).")
+    ] = None,
+    epsilon: Annotated[
+        str | None, typer.Option(help="robustness: radius per coordinate, taken exactly: 0.02 or 1/50.")
+    ] = None,
+    prop: Annotated[
+        str, typer.Option("--property", help="What to prove: robustness, or a .vnnlib or .vnnlib.gz file.")
+    ] = "robustness",
     index: Annotated[str, typer.Option(help="Which examples: 7, 0:100, :100, 5: (all by default).")] = ":",
-    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of search for each example.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds of search for each example or property.")
+    ] = None,
     semantics: Annotated[str, typer.Option(help="Arithmetic that the claim is about: real.")] = "real",
     out: Annotated[
         Path | None,
@@ -65,10 +73,12 @@ def certify(
     seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
     json: Json = False,
 ) -> None:
-    """Prove or refute that each example keeps its label under every small change of its coordinates.
+    """Prove or refute that each example keeps its label under every small change, or a VNN-LIB property.
+
+    `tlverify certify net.onnx --property spec.vnnlib` decides one property; the file states the bad states.
 
     Each verdict is `verified` (the kernel accepted a proof), `falsified` (a counterexample was replayed exactly) or
-    `unknown`. Inputs are within [0, 1].
+    `unknown`. Inputs of examples are within [0, 1].
     """
     from tlverify.cli.certify import certify
 
@@ -76,10 +86,38 @@ def certify(
 
 
 @app.command()
+def bench(
+    instances: Annotated[Path, typer.Argument(help="CSV of network,property,timeout, with paths beside it.")],
+    out: Annotated[Path, typer.Option(help="Folder of results. Repeat the command to go on where it stopped.")],
+    timeout: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds of search for each instance (default: the CSV's).")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes on this machine, one thread each.")] = 1,
+    shard: Annotated[str, typer.Option(help="i/n: every n-th instance from the i-th on.")] = "1/1",
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler, tcp://host:8786, whose workers replace --jobs.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Only rows of the CSV that hold this text.")] = "",
+    grace: Annotated[
+        float, typer.Option(min=0.0, help="Seconds past its time after which a worker that hangs is ended.")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
+    json: Json = False,
+) -> None:
+    """Decide many instances, each with a certificate, and compare with expected.csv beside the CSV.
+
+    Every result is kept in --out as it comes. Exit code 0, or 70 if a verdict is not the expected one.
+    """
+    from tlverify.cli.bench import bench
+
+    bench(instances, timeout, jobs, out, shard, scheduler, only, grace, seed, json)
+
+
+@app.command()
 def check(
     certificates: Annotated[list[Path], typer.Argument(help="Certificates, folders of them, or .zip files.")],
     graph: Annotated[
-        Path | None, typer.Option(help="The graph (default: the only *.graph.json beside the certificates).")
+        Path | None, typer.Option(help="The graph, or a .onnx file (default: the only *.graph.json beside them).")
     ] = None,
     arithmetic: Annotated[
         str, typer.Option(help="exact, fast, interval, z3, or all: each of them, which must not contradict each other.")
@@ -98,7 +136,7 @@ def check(
 
 @app.command()
 def inspect(
-    graph: Annotated[Path, typer.Argument(help="model.graph.json")],
+    graph: Annotated[Path, typer.Argument(help="model.graph.json, or a .onnx file.")],
     dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz text instead of a table.")] = False,
     json: Json = False,
 ) -> None:
@@ -106,6 +144,35 @@ def inspect(
     from tlverify.cli.inspect import inspect
 
     inspect(graph, dot, json)
+
+
+@app.command("import")
+def import_(
+    network: Annotated[Path, typer.Argument(help="A .onnx or .onnx.gz file.")],
+    out: Annotated[Path, typer.Option(help="model.graph.json to write, and model.safetensors beside it.")],
+    samples: Annotated[int, typer.Option(min=0, help="Random inputs to compare with onnxruntime on.")] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of these inputs.")] = 0,
+    json: Json = False,
+) -> None:
+    """Read an ONNX model into a graph, exactly, and compare it with onnxruntime if that is installed.
+
+    The other commands take a .onnx file as it is, without the comparison.
+    """
+    from tlverify.cli.interop import import_onnx
+
+    import_onnx(network, out, samples, seed, json)
+
+
+@app.command()
+def export(
+    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    json: Json = False,
+) -> None:
+    """Write a graph as an ONNX model, which gives the same graph when it is read."""
+    from tlverify.cli.interop import export_onnx
+
+    export_onnx(graph, out, json)
 
 
 @app.command()

@@ -16,7 +16,8 @@ from tlverify.cli.environment import environment
 from tlverify.cli.output import exit_code, print_json
 from tlverify.cli.report import Report, ReportError, Row, Run, write_report
 from tlverify.cli.verdicts import verdicts
-from tlverify.graph import Graph, TlverifyError, digest, load_graph, write_atomic
+from tlverify.graph import Graph, TlverifyError, digest, write_atomic
+from tlverify.interop import load_graph
 from tlverify.train.data import load_npz
 from tlverify.train.progress import progress_bar
 
@@ -25,8 +26,8 @@ REAL = "exact real arithmetic on the stored parameters"
 
 def certify(
     path: Path,
-    data_path: Path,
-    epsilon: str,
+    data_path: Path | None,
+    epsilon: str | None,
     prop: str,
     index: str,
     timeout: float | None,
@@ -36,10 +37,18 @@ def certify(
     as_json: bool,
 ) -> None:
     """Certify examples of a dataset; exits with the code of the worst verdict."""
-    if prop != "robustness":
-        raise TlverifyError(f"--property: expected robustness, found {prop!r}")
     if semantics != "real":
         raise TlverifyError(f"--semantics: expected real, found {semantics!r}")
+    if prop.endswith((".vnnlib", ".vnnlib.gz")):
+        from tlverify.cli.property import certify_property
+
+        if data_path is not None or epsilon is not None:
+            raise TlverifyError("--data and --epsilon do not go with a .vnnlib property, which states its own region")
+        certify_property(path, Path(prop), timeout, out, seed, as_json)
+    if prop != "robustness":
+        raise TlverifyError(f"--property: expected robustness or a .vnnlib file, found {prop!r}")
+    if data_path is None or epsilon is None:
+        raise TlverifyError("--property robustness needs --data and --epsilon")
     begin, started = time.perf_counter(), datetime.now().astimezone()
     graph, data = load_graph(path), load_npz(data_path)
     indices = parse_index(index, len(data))

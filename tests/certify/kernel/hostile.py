@@ -99,23 +99,36 @@ CLOSED = {"rule": "close", "multipliers": [["1"]], "slopes": {}, "cuts": []}
 TREE = {"rule": "tree", "nodes": 3, "entries": [["x", 0]], "steps": [], "slopes": {}, "weighted": 0}
 
 
-def header(claim: bytes, kind: str, payload: bytes, **more: Any) -> dict[str, Any]:
+def certificate(claim: bytes, kind: str, **more: Any) -> dict[str, Any]:
+    """A certificate's header with its steps in full, and without `size`: `container` works out the rest."""
     digest = hashlib.sha256(claim).hexdigest()
-    return {
-        "format": "tlverify.certificate",
-        "version": 1,
-        "claim": digest,
-        "kind": kind,
-        "payload": len(payload),
-        **more,
-    }
+    return {"format": "tlverify.certificate", "version": 1, "claim": digest, "kind": kind, **more}
 
 
-def container(header: Any, payload: bytes) -> bytes:
-    return encode(header) + b"\n" + zlib.compress(payload, 9)
+def container(described: Any, payload: bytes) -> bytes:
+    """The file; a `size` that is given is written as it is."""
+    if type(described) is not dict:
+        return packed(described, payload)
+    listed = encode(described["steps"]) if "steps" in described else b""
+    lengths = {"steps": len(listed)} if "steps" in described else {}
+    return packed({"size": len(listed + payload), **described, **lengths}, listed + payload)
 
 
-CERTIFICATE = header(encode(CLAIM), "proof", SLOPES, steps=STEPS)
+def packed(header: Any, body: bytes) -> bytes:
+    return encode(header) + b"\n" + zlib.compress(body, 9)
+
+
+def unpacked(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The certificate as `container` takes it, and its payload."""
+    line, _, rest = data.partition(b"\n")
+    header, body = json.loads(line), zlib.decompress(rest)
+    del header["size"]
+    length = header.get("steps", 0)
+    return {**header, **({"steps": json.loads(body[:length])} if "steps" in header else {})}, body[length:]
+
+
+CERTIFICATE = certificate(encode(CLAIM), "proof", steps=STEPS)
+BODY = encode(STEPS) + SLOPES
 EXAMPLE = {
     "graph": encode(GRAPH),
     "parameters": PARAMETERS,
@@ -313,11 +326,13 @@ CERTIFICATE_CASES: dict[str, tuple[tuple, Any, str]] = {
     "claim is a number": (("claim",), 1, "it is for claim '1'"),
     "unknown kind": (("kind",), "axiom", "kind 'axiom' is not one of proof, witness"),
     "witness with steps": (("kind",), "witness", "unknown field 'steps'"),
-    "true as size": (("payload",), True, "payload of a stated size"),
-    "negative size": (("payload",), -1, "payload of a stated size"),
-    "size over the limit": (("payload",), 1 << 40, "payload of a stated size"),
-    "smaller size": (("payload",), 1, "payload is not exactly the 1 bytes"),
-    "larger size": (("payload",), 3, "payload is not exactly the 3 bytes"),
+    "true as size": (("size",), True, "body of a stated size"),
+    "negative size": (("size",), -1, "body of a stated size"),
+    "size over the limit": (("size",), 1 << 40, "body of a stated size"),
+    "smaller size": (("size",), len(BODY) - 1, "body is not exactly the"),
+    "larger size": (("size",), len(BODY) + 1, "body is not exactly the"),
+    "field of the payload": (("payload",), 2, "unknown field 'payload'"),
+    "steps are an object": (("steps",), {}, "steps: expected a list"),
     "no steps": (("steps",), [], "it ends with 1 open goals"),
     "step is no object": (("steps", 0), [], "unknown rule 'None'"),
     "unknown rule": (("steps", 0, "rule"), "assume", "unknown rule 'assume'"),
@@ -373,9 +388,9 @@ CERTIFICATE_CASES: dict[str, tuple[tuple, Any, str]] = {
     "tree with weights twice": (("steps", 2), {**TREE, "weighted": 2}, "and weighted 0 or 1"),
     "tree of entries that are none": (("steps", 2), {**TREE, "entries": [["x", 2]]}, "x[2] is not an entry"),
     "tree of entries that are no pairs": (("steps", 2), {**TREE, "entries": ["x"]}, "entries are pairs [value, index]"),
-    "tree of which the bits are none": (("steps", 2), TREE, "the bits are not those of a tree in level order"),
-    "tree with other steps": (("steps", 2), {**TREE, "steps": [{"rule": "lemma"}]}, "the steps of a leaf are"),
-    "tree with steps that are no objects": (("steps", 2), {**TREE, "steps": [1]}, "the steps of a leaf are"),
+    "tree of which the bits are none": (("steps", 2), TREE, "a bit after the last node is set"),
+    "tree with other steps": (("steps", 2), {**TREE, "steps": [{"rule": "lemma"}]}, "the steps of a node are"),
+    "tree with steps that are no objects": (("steps", 2), {**TREE, "steps": [1]}, "the steps of a node are"),
     "slopes of no node": (("steps", 2, "slopes"), {"nope": [0]}, "slopes are given for 'nope'"),
     "slopes of a linear node": (("steps", 2, "slopes"), {"z": [0]}, "slopes are given for 'z'"),
     "slopes of an input": (("steps", 2, "slopes"), {"x": [0]}, "slopes are given for 'x'"),
@@ -387,18 +402,75 @@ CERTIFICATE_CASES: dict[str, tuple[tuple, Any, str]] = {
     "slopes left over": (("steps", 2, "slopes"), {}, "2 bytes of the payload are not used"),
 }
 
+
+def _other_side(splits: int) -> bytes:
+    """Bits and entries of a tree whose halves below are all leaves."""
+    return sum(1 << 2 * k for k in range(splits)).to_bytes(-(-(2 * splits + 1) // 8), "little") + bytes(splits)
+
+
 IN_TREE = edited(CERTIFICATE, ("steps", 2), TREE)
 _LINE, _, _PACKED = EXAMPLE["certificate"].partition(b"\n")
 CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not valid JSON"),
-    "header only": (_LINE, "must be followed by a payload"),
-    "no payload": (_LINE + b"\n", "payload is not exactly"),
-    "payload not compressed": (_LINE + b"\n" + SLOPES, "payload is not valid zlib"),
-    "truncated payload": (_LINE + b"\n" + _PACKED[:-1], "payload is not exactly"),
-    "wrong checksum": (_LINE + b"\n" + _PACKED[:-1] + b"\0", "payload is not valid zlib"),
-    "trailing byte": (_LINE + b"\n" + _PACKED + b"\0", "payload is not exactly"),
-    "payload twice": (_LINE + b"\n" + _PACKED * 2, "payload is not exactly"),
-    "bomb": (_LINE + b"\n" + zlib.compress(bytes(50_000_000), 9), "payload is not exactly the 2 bytes"),
+    "header only": (_LINE, "must be followed by a body"),
+    "no body": (_LINE + b"\n", "body is not exactly"),
+    "body not compressed": (_LINE + b"\n" + BODY, "body is not valid zlib"),
+    "truncated body": (_LINE + b"\n" + _PACKED[:-1], "body is not exactly"),
+    "wrong checksum": (_LINE + b"\n" + _PACKED[:-1] + b"\0", "body is not valid zlib"),
+    "trailing byte": (_LINE + b"\n" + _PACKED + b"\0", "body is not exactly"),
+    "body twice": (_LINE + b"\n" + _PACKED * 2, "body is not exactly"),
+    "bomb": (_LINE + b"\n" + zlib.compress(bytes(50_000_000), 9), f"body is not exactly the {len(BODY)} bytes"),
+    **{
+        f"steps of {name}": (packed({**CERTIFICATE, "size": len(BODY), "steps": length}, BODY), reason)
+        for name, length, reason in (
+            ("true as length", True, "field 'steps' is not int"),
+            ("a list as length", [], "field 'steps' is not int"),
+            ("negative length", -1, "stated length within the body"),
+            ("no length", 0, "not valid JSON"),
+            ("more than the body", len(BODY) + 1, "stated length within the body"),
+            ("a byte too few", len(BODY) - 3, "not valid JSON"),
+            ("a byte too many", len(BODY) - 1, "not valid JSON"),
+        )
+    },
+    "steps with a space": (
+        packed({**CERTIFICATE, "size": len(BODY) + 1, "steps": len(BODY) - 1}, b" " + BODY),
+        "not in canonical form",
+    ),
+    "bit after the last node of a tree": (container(IN_TREE, bytes([9, 0])), "a bit after the last node is set"),
+    "tree with a node after its end": (container(IN_TREE, bytes([4, 0])), "not those of a tree in preorder"),
+    "tree without its last half": (
+        container(edited(IN_TREE, ("steps", 2, "nodes"), 1), bytes([1, 0])),
+        "not those of a tree in preorder",
+    ),
+    "tree deeper than its limit": (
+        container(
+            edited(IN_TREE, ("steps", 2, "nodes"), 2003), ((1 << 1001) - 1).to_bytes(251, "little") + bytes(1001)
+        ),
+        "the tree is deeper than 1000",
+    ),
+    "tree deeper than its limit on the other side": (
+        container(edited(IN_TREE, ("steps", 2, "nodes"), 2003), _other_side(1001)),
+        "the tree is deeper than 1000",
+    ),
+    "tree as deep as its limit, but wrong elsewhere": (
+        container(
+            edited(edited(IN_TREE, ("steps", 2, "nodes"), 2001), ("steps", 2, "slopes"), {"nope": [0]}),
+            _other_side(1000),
+        ),
+        "slopes are given for 'nope'",
+    ),
+    "tree with a slope of two above 1": (
+        container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0, 1]}), bytes([1, 0, 0, 129, *[0] * 6])),
+        "a slope is above 1",
+    ),
+    "tree with a slope above 1": (
+        container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0]}), bytes([1, 0, 129, 0, 0, 0])),
+        "a slope is above 1",
+    ),
+    "tree with a slope above 1 by its difference": (
+        container(edited(IN_TREE, ("steps", 2, "slopes"), {"h": [0]}), bytes([1, 0, 128, 0, 1, 0])),
+        "a slope is above 1",
+    ),
     "split of a tree without entry": (container(IN_TREE, bytes([1, 1])), "a split is not among the 1 entries"),
     "leaves of a tree without weights": (
         container(edited(IN_TREE, ("steps", 2, "weighted"), 1), bytes([1, 0])),

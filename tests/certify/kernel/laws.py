@@ -4,7 +4,7 @@ import importlib
 import math
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from tlverify.certify import Claim, Inequality, box
 from tlverify.certify.certificate import proof, witness
+from tlverify.certify.tree_writer import ONE as WHOLE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 from .. import exact
-from ..examples import FAMILIES, Prover, files, random_claim, random_graph
+from ..examples import FAMILIES, Prover, files, random_box, random_claim, random_graph, random_terms
+from ..trees import Leaf, expanded, grown, written
 
 PARTS = (
     "arithmetic",
@@ -628,6 +630,19 @@ def tree(nodes: int, *entries: list, weighted: int = 0) -> dict:
     return {"rule": "tree", "nodes": nodes, "entries": list(entries), "steps": [], "slopes": {}, "weighted": weighted}
 
 
+def tree_walk(read, phases: Sequence[bool]) -> list[list[tuple[int, bool]]]:
+    """Of each leaf the phase splits (entry, whether above) on its path, by recursion."""
+    nodes = iter(read.nodes)
+
+    def below(path: list[tuple[int, bool]]) -> list[list[tuple[int, bool]]]:
+        entry = next(nodes)
+        if entry < 0:
+            return [path]
+        return [leaf for side in (False, True) for leaf in below([*path, (entry, side)] if phases[entry] else path)]
+
+    return below([])
+
+
 def every_leaf_is_refuted(kernel) -> None:
     """A tree of two splits of x, three leaves: each is needed, and has its own part of the range."""
     for row in (
@@ -650,9 +665,15 @@ def every_leaf_is_refuted(kernel) -> None:
 def trees_are_trees(kernel) -> None:
     """Bits that leave a part of the region without a leaf are none of a tree."""
     claim = box(ONE, SYMMETRIC, [[above(ONE, 0, 9)]])
-    for bits in (0b00110, 0b01100, 0b10001, 0b01010, 0b11000):
+    for bits in (0b00110, 0b01100, 0b10001, 0b01001, 0b01010, 0b11000, 0b00001, 0b00111):
         steps = machine_steps(tree(5, ["x", 0]), graph=ONE)
-        rejected(kernel, ONE, claim, proof(claim.digest, steps, bytes([bits, 0, 0])), "not those of a tree")
+        rejected(
+            kernel,
+            ONE,
+            claim,
+            proof(claim.digest, steps, bytes([bits, *[0] * bits.bit_count()])),
+            "not those of a tree",
+        )
 
 
 def phases_are_cut(kernel) -> None:
@@ -674,6 +695,67 @@ def phases_are_cut(kernel) -> None:
             accepted(kernel, graph, claim, certificate)
         else:
             rejected(kernel, graph, claim, certificate, "not refuted")
+
+
+def trees_mean_their_steps(kernel) -> None:
+    """A tree has the margin of the splits, interval and rebound steps and closes that it stands for."""
+    for seed in range(120):
+        rng = random.Random(f"tree {seed}")
+        graph = random_graph(rng, rng.choice(["normal", "eighths"]))
+        bad = [
+            [Inequality(random_terms(rng, graph), Fraction(10**5)) for _ in range(rng.randrange(1, 3))]
+            for _ in range(rng.randrange(1, 4))
+        ]
+        claim = box(graph, random_box(rng, graph), bad)
+        program = kernel.api.read_program(*to_bytes(graph))
+        writer = prover(kernel, rng, graph, "tree")
+        interval = {"rule": "interval", "nodes": [name for name in writer.values if name not in writer.inputs]}
+        again = [
+            {"rule": "rebound", "node": name} for name in rng.sample(interval["nodes"], min(2, len(interval["nodes"])))
+        ]
+        stale = {"rule": "interval", "nodes": interval["nodes"][::-1]}  # users first: what a node knows, its halves use
+        inner = rng.choice([[], [], [interval], [stale], again, [interval, *again, interval]])
+        halved = [(name, rng.randrange(writer.values[name])) for name in rng.choices(program.inputs, k=2)]
+        entries = [writer.entry(), writer.entry(), *halved] * rng.choice([1, 1, 64, 70])  # up to 256 have a byte each
+        listing, weighted, disjuncts = writer.listing(), rng.random() < 0.7, [len(rows) for rows in bad]
+        count = sum(map(len, listing.values()))
+
+        def leaf(phases: int, rng=rng, disjuncts=disjuncts, count=count, writer=writer) -> Leaf:
+            return Leaf(
+                [
+                    [WHOLE] * rows + [rng.choice([0, rng.randrange(20 << 10, 34 << 10)]) for _ in range(phases)]
+                    for rows in disjuncts
+                ],
+                [[writer.slope() for _ in range(count)] for _ in disjuncts],
+            )
+
+        root = grown(rng, rng.randrange(6), entries, writer.inputs, leaf)
+        boxes = {name: kernel.arithmetic.enclose(claim.lower[name], claim.upper[name]) for name in program.inputs}
+        ends = {(n, i): pair for n, b in boxes.items() for i, pair in enumerate(zip(b.lower, b.upper, strict=True))}
+        units = {name: bounds.exponent for name, bounds in boxes.items()}
+        step, payload = written(root, entries, inner, listing, weighted)
+        first = accepted(kernel, graph, claim, proof(claim.digest, [interval, step], payload))
+        steps, payload = expanded(root, entries, inner, listing, weighted, disjuncts, ends, units)
+        second = accepted(kernel, graph, claim, proof(claim.digest, [interval, *steps], payload))
+        assert first.margin == second.margin, seed
+
+
+def tables_are_inherited(kernel) -> None:
+    """In a tree with steps at its nodes, a half starts from its parent's table, never from that of the other half."""
+    graph = affine([[1], [-1]], [0, 0], "relu")
+    interval = machine_steps(graph=graph)[0]
+    for index, other in ((0, 1), (1, 0)):
+        positive = Inequality((("relu_0", index, Fraction(1)),), Fraction(1, 2))
+        claim = box(graph, SYMMETRIC, [[positive]])
+        for bits, numbers in ((1, [0]), (1, [1]), (3, [0, 0]), (5, [0, 0]), (3, [1, 0]), (5, [0, 1]), (19, [0, 1, 1])):
+            step = tree(2 * len(numbers) + 1, ["x", 0], ["y", other])
+            step["steps"] = [interval, {"rule": "rebound", "node": "y"}, interval]
+            certificate = proof(claim.digest, [interval, step], bytes([bits, *numbers]))
+            rejected(kernel, graph, claim, certificate, "not refuted")
+        both = Inequality((("relu_0", 0, Fraction(1)), ("relu_0", 1, Fraction(1))), Fraction(9, 8))
+        claim = box(graph, SYMMETRIC, [[both]])
+        certificate = proof(claim.digest, [interval, step], bytes([bits, *numbers]))
+        accepted(kernel, graph, claim, certificate)
 
 
 def paths_are_revised(kernel) -> None:
@@ -767,6 +849,8 @@ LAWS = {
         every_leaf_is_refuted,
         trees_are_trees,
         phases_are_cut,
+        trees_mean_their_steps,
+        tables_are_inherited,
         paths_are_revised,
         inexact_maps_are_charged,
     )

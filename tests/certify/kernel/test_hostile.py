@@ -22,7 +22,7 @@ def test_refused(case):
     [
         ("reader", "MAX_JSON_BYTES", 20, "is over the limit of 20"),
         ("reader", "MAX_HEADER_BYTES", 20, "does not fit in the file"),
-        ("reader", "MAX_PAYLOAD_BYTES", 1, "payload of a stated size within limits"),
+        ("reader", "MAX_BODY_BYTES", 1, "body of a stated size within limits"),
         ("reader", "MAX_ELEMENTS", 3, "is out of range"),
         ("reader", "MAX_RANK", 1, "is out of range"),
         ("reader", "MAX_RATIONAL_DIGITS", 2, "expected a rational"),

@@ -122,9 +122,44 @@ MUTANTS = [
     ("lemma taken for granted", "proof", "machine.goal = replace(goal.branch(), bad=[[beyond]])", "machine.next_goal()", "lemmas_are_proved"),
     ("negative entry", "proof", "or not 0 <= index < machine.program", "or not index < machine.program", "certificate: bound of negative entry"),
     # tree.py
-    ("a leaf left out", "tree", "pending = iter(read.leaves)", "pending = iter(read.leaves[1:])", "every_leaf_is_refuted"),
-    ("halves of a leaf swapped", "tree", "tightened.append((name, index, not above, middle))", "tightened.append((name, index, above, middle))", "phases_are_cut"),
-    ("cut of the other phase", "tree", "cuts.append(read.cuts[number][above])", "cuts.append(read.cuts[number][not above])", "phases_are_cut"),
+    ("last leaf left out", "tree", "for which, disjunct in enumerate(goal.bad):", "for which, disjunct in enumerate(goal.bad if stack else []):", "every_leaf_is_refuted"),
+    ("first leaf left out", "tree", "for which, disjunct in enumerate(goal.bad):", "for which, disjunct in enumerate(goal.bad if len(node.path) < 2 else []):", "every_leaf_is_refuted"),
+    ("last disjunct of a leaf left out", "tree", "for which, disjunct in enumerate(goal.bad):", "for which, disjunct in enumerate(goal.bad[:1]):", "trees_mean_their_steps"),
+    ("half above comes first", "tree", "for above in (True, False)", "for above in (False, True)", "trees_mean_their_steps"),
+    ("end of the other half", "tree", "(name, index, not above, middle)", "(name, index, above, middle)", "phases_are_cut"),
+    ("one half twice", "tree", "(name, index, not above, middle)", "(name, index, True, middle)", "every_leaf_is_refuted"),
+    ("halves do not meet", "tree", "(name, index, not above, middle)", "(name, index, not above, middle + above * 4)", "trees_mean_their_steps"),
+    ("middle of a whole input again", "tree", "low, high = (low, end) if upper else (end, high)", "pass", "trees_mean_their_steps"),
+    ("middle of the other half", "tree", "low, high = (low, end) if upper else (end, high)", "low, high = (end, high) if upper else (low, end)", "trees_mean_their_steps"),
+    ("path of the half before", "tree", "(*node.path, (name, index, not above, middle))", "((name, index, not above, middle),)", "trees_mean_their_steps"),
+    ("phases cut where inputs are", "tree", "        middle = low + high >> 1", "        middle = 0", "trees_mean_their_steps"),
+    ("cut of the other phase", "tree", "read.cuts[number][above]", "read.cuts[number][not above]", "phases_are_cut"),
+    ("phase of the other half", "tree", "(*node.phases, (split, above))", "(*node.phases, (split, not above))", "phases_are_cut"),
+    ("phase splits lost", "tree", "node = Node(own.bounds, (), node.phases)", "node = Node(own.bounds, (), ())", "trees_mean_their_steps"),
+    ("halves share a table", "tree", "own = goal.branch()", "own = goal", "tables_are_inherited"),
+    ("table of the whole tree", "tree", "own.bounds.update(node.bounds.along(node.path))", "own.bounds.update(goal.bounds.along(node.path))", "trees_mean_their_steps"),
+    ("path of a half lost", "tree", "own.bounds.update(node.bounds.along(node.path))", "own.bounds.update(node.bounds)", "trees_mean_their_steps"),
+    ("leaves of one table refuted with another's", "tree", "if pending and (read.steps or len(pending)", "if pending and (len(pending)", "tables_are_inherited"),
+    ("steps at the root only", "tree", "if read.steps:", "if read.steps and not number:", "trees_mean_their_steps"),
+    ("steps at the leaves only", "tree", "if read.steps:", "if read.steps and split < 0:", "trees_mean_their_steps"),
+    ("difference from the leaf of another disjunct", "tree", "read_slopes(machine, read, slopes[which], here)", "read_slopes(machine, read, slopes[0], here)", "trees_mean_their_steps"),
+    ("difference from the first leaf", "tree", "slopes[which] = read_slopes(machine, read, slopes[which], here)", "slopes[which] = slopes[which] if len(stack) else read_slopes(machine, read, slopes[which], here)", "trees_mean_their_steps"),
+    ("slopes not as differences", "tree", "(a + b) & 255", "b", "trees_mean_their_steps"),
+    ("differences of the other sign", "tree", "(a + b) & 255", "(a - b) & 255", "trees_mean_their_steps"),
+    ("slope of a tree above 1", "tree", "if slopes and max(slopes) > 1 << SLOPE_BITS:", "if False:", "container: tree with a slope above 1 by its difference"),
+    ("multipliers big end first", "tree", "raw[k] | raw[k + 1] << 8", "raw[k] << 8 | raw[k + 1]", "trees_mean_their_steps"),
+    ("multipliers twice as large", "tree", "(word >> 10) - 42", "(word >> 10) - 41", "trees_mean_their_steps"),
+    ("multipliers in nine bits", "tree", "return word & 1023,", "return word & 511,", "trees_mean_their_steps"),
+    ("many entries in one byte", "tree", "width = 1 if len(entries) <= 256 else 2", "width = 1", "trees_mean_their_steps"),
+    ("bits after the tree", "tree", "if int.from_bytes(flags, \"little\") >> count:", "if False:", "container: bit after the last node of a tree"),
+    ("open halves at the end", "tree", "    if depths:\n", "    if False:\n", "trees_are_trees"),
+    ("no end to the depth on one side", "tree", "depths += [depth + 1, depth + 1]", "depths += [depth, depth + 1]", "container: tree deeper than its limit on the other side"),
+    ("a byte for 255 entries only", "tree", "width = 1 if len(entries) <= 256 else 2", "width = 1 if len(entries) < 256 else 2", "trees_mean_their_steps"),
+    ("limit of the depth one too low", "tree", "if depth > MAX_TREE_DEPTH:", "if depth >= MAX_TREE_DEPTH:", "container: tree as deep as its limit, but wrong elsewhere"),
+    ("one slope in the limit is enough", "tree", "if slopes and max(slopes)", "if slopes and min(slopes)", "container: tree with a slope of two above 1"),
+    ("no end to the depth", "tree", "if depth > MAX_TREE_DEPTH:", "if False:", "container: tree deeper than its limit"),
+    ("depth off by one", "tree", "if depth > MAX_TREE_DEPTH:", "if depth > MAX_TREE_DEPTH + 1:", "container: tree deeper than its limit"),
+    ("any rule at a node", "tree", "if type(inner) is not dict or inner.get(\"rule\") not in (\"interval\", \"rebound\"):", "if type(inner) is not dict:", "certificate: tree with other steps"),
     # claim.py, witness.py, __init__.py
     ("any graph", "claim", "if graph != program.digest:", "if False:", "proofs_cannot_be_moved"),
     ("any claim", "__init__", 'if header.get("claim") != statement.digest:', "if False:", "proofs_cannot_be_moved"),
@@ -151,7 +186,7 @@ MUTANTS = [
     ("gaps and overlaps", "reader", "if start != end:", "if False:", "safetensors: overlap"),
     ("trailing tensor data", "reader", "if end != len(data):", "if False:", "safetensors: trailing byte"),
     ("trailing bytes", "reader", "or inflate.unused_data", "", "container: trailing byte"),
-    ("no zlib checksum", "reader", "or not inflate.eof", "", "container: truncated payload"),
+    ("no zlib checksum", "reader", "or not inflate.eof", "", "container: truncated body"),
     ("rational not in lowest terms", "reader", "if str(value) != text:", "if False:", "rational: lowest terms"),
     ("bound twice", "network", "if node.name in nodes:", "if False:", "graph: bound twice"),
     ("any name", "network", "if NAME.fullmatch(name) is None:", "if False:", "graph: control character in a name"),
@@ -161,16 +196,16 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def mutant(folder: Path, module: str, old: str, new: str):
-    """The modules of a copy of the kernel in which `old`, found once, is `new`."""
-    package = f"wrong_kernel_{next(serial)}"
-    shutil.copytree(SOURCE, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+def mutant(folder: Path, module: str, old: str, new: str, source: Path = SOURCE):
+    """The modules of a copy of the kernel (or another package) in which `old`, found once, is `new`."""
+    package = f"wrong_{source.name}_{next(serial)}"
+    shutil.copytree(source, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder / package).glob("*.py"):
         text = path.read_text()
         if path.stem == module:
             assert text.count(old) == 1, f"{module}.py no longer has one {old!r}: bring this row up to date"
             text = text.replace(old, new)
-        path.write_text(text.replace("tlverify.certify.kernel", package))
+        path.write_text(text.replace(f"tlverify.certify.{source.name}", package))
     return package
 
 

@@ -14,7 +14,7 @@ from tlverify.certify.kernel import Malformed, Rejected, check, read_program
 from tlverify.graph import GraphBuilder, Type, to_bytes
 
 from ..examples import files
-from .hostile import CERTIFICATE, EXAMPLE, PARAMETERS, container
+from .hostile import BODY, CERTIFICATE, EXAMPLE, PARAMETERS, container
 from .laws import SUM, UNIT, above, affine, simple_proof
 
 RELU = affine([[1, 1]], [0], "relu")  # of x0 + x1
@@ -176,7 +176,7 @@ def test_a_bomb_is_not_inflated_beyond_its_stated_size():
     line = EXAMPLE["certificate"].partition(b"\n")[0]
     bomb = line + b"\n" + zlib.compress(bytes(64 << 20), 9)
     tracemalloc.start()
-    with pytest.raises(Malformed, match="payload is not exactly the 2 bytes"):
+    with pytest.raises(Malformed, match=f"body is not exactly the {len(BODY)} bytes"):
         check(**{**EXAMPLE, "certificate": bomb})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -184,6 +184,6 @@ def test_a_bomb_is_not_inflated_beyond_its_stated_size():
 
 
 def test_a_bomb_of_its_stated_size_is_refused_too():
-    header = {**CERTIFICATE, "payload": 1 << 31}
+    header = {**CERTIFICATE, "size": 1 << 31}
     with pytest.raises(Malformed, match="within limits"):
         check(**{**EXAMPLE, "certificate": container(header, b"")})

@@ -10,11 +10,11 @@ import pytest
 
 from tlverify.certify.kernel import read_program
 from tlverify.certify.kernel.arithmetic import decode
-from tlverify.certify.kernel.reader import parse_certificate, parse_json, parse_safetensors, rational
+from tlverify.certify.kernel.reader import parse_certificate, parse_json, parse_safetensors, parse_steps, rational
 from tlverify.graph import GraphBuilder, Type, canonical_json, digest, to_bytes
 
 from ..examples import FAMILIES, random_graph
-from .hostile import DATA, EXAMPLE, GRAPH, HEADER, SLOPES, encode, tensor_file
+from .hostile import BODY, DATA, EXAMPLE, GRAPH, HEADER, SLOPES, STEPS, encode, tensor_file
 from .laws import fractions
 
 
@@ -39,9 +39,10 @@ def test_tensors_in_any_order_and_header_padded_with_spaces():
 
 
 def test_certificate_container():
-    header, payload = parse_certificate(EXAMPLE["certificate"])
-    assert payload == SLOPES
-    assert header["payload"] == len(SLOPES)
+    header, body = parse_certificate(EXAMPLE["certificate"])
+    assert body == BODY
+    assert header["size"] == len(BODY)
+    assert parse_steps(header, body) == (STEPS, SLOPES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

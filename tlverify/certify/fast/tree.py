@@ -1,6 +1,6 @@
-"""The rule `tree` with its leaves decoded and refuted as arrays; the same step as kernel.tree.tree.
+"""The rule `tree` with its leaves decoded and refuted as arrays; the same step as kernel.tree.check_tree.
 
-A tree whose leaves take steps of their own, or split inputs, is left to kernel.tree.
+A tree whose nodes take steps of their own, or split inputs, is left to kernel.tree.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tlverify.certify.fast import digits
 from tlverify.certify.fast.digits import EXACT, Array
 from tlverify.certify.fast.engine import Batch, Engine, Prepared, run
 from tlverify.certify.kernel import tree as exact_tree
-from tlverify.certify.kernel.backward import SLOPE_BITS, propagate
+from tlverify.certify.kernel.backward import propagate
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.proof import Disjunct, Goal, Machine, negated
 from tlverify.certify.kernel.tree import Tree, read_tree
+from tlverify.certify.leaves import Ints, Payload, Shape
 
 CHUNK = 4096  # leaves decoded at a time
-Ints = npt.NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,20 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         exact_tree.check_tree(machine, goal, step, where)
         return
     read = read_tree(machine, goal, step, where)
-    exact_tree.require_bounds(goal, where)
+    for disjunct in goal.bad:
+        for inequality in disjunct:
+            for name, _, _ in inequality.terms:
+                if name not in goal.bounds:
+                    raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
     prepared = engine.prepare(machine.program, goal.bounds)
-    nodes = numpy.array([node for node, _ in read.splits], dtype=numpy.int64)
-    numbers = numpy.array([number for _, number in read.splits], dtype=numpy.int64)
+    shape = Shape.of(machine, read)
     entries = Entries.of(read, prepared)
-    every = numpy.array(read.leaves, dtype=numpy.int64)
+    every = shape.leaves
+    last = numpy.zeros((len(goal.bad), read.slopes), dtype=numpy.uint8)
     for start in range(0, len(every), CHUNK):
         leaves = every[start : start + CHUNK]
-        path, depth = _paths(leaves, nodes, numbers)
-        _refute(machine, goal, read, entries, prepared, leaves, path, depth, where)
+        payload = Payload.take(machine, goal, read, shape.depth[leaves], last, where)
+        _refute(machine, goal, read, entries, prepared, leaves, shape.phases(leaves), payload, where)
     machine.next_goal()
 
 
@@ -76,22 +80,6 @@ def _phases_only(machine: Machine, step: dict[str, Any]) -> bool:
     return all(type(name) is str and name in sources and name not in machine.program.inputs for name in names)
 
 
-def _paths(leaves: Ints, nodes: Ints, numbers: Ints) -> tuple[Ints, Ints]:
-    """For each leaf its splits from the root, (leaves, depth): 2 * entry + (1 if above), and how many there are."""
-    columns: list[Ints] = []
-    node = leaves.copy()
-    while node.any():
-        inside = node > 0
-        parent = numpy.where(inside, (node - 1) // 2, 0)
-        columns.append(numpy.where(inside, 2 * numbers[parent] + (node % 2 == 0), -1))
-        node = numpy.where(inside, nodes[parent], 0)
-    upwards = numpy.stack(columns, 1) if columns else numpy.zeros((len(leaves), 0), dtype=numpy.int64)
-    depth = (upwards >= 0).sum(1)
-    order = depth[:, None] - 1 - numpy.arange(upwards.shape[1])
-    turned = numpy.take_along_axis(upwards, numpy.maximum(order, 0), 1)
-    return numpy.where(order >= 0, turned, -1), depth
-
-
 def _refute(
     machine: Machine,
     goal: Goal,
@@ -100,37 +88,17 @@ def _refute(
     prepared: Prepared,
     leaves: Ints,
     path: Ints,
-    depth: Ints,
+    payload: Payload,
     where: str,
 ) -> None:
-    """Read what the leaves bring, propagate, and compare with 0."""
-    slopes = sum(len(indices) for _, indices in read.listing)
-    counts = [2 * (len(disjunct) + depth) * read.weighted + slopes for disjunct in goal.bad]
-    ends = numpy.cumsum(numpy.stack(counts, 1).ravel()).reshape(len(leaves), -1)
-    raw = numpy.frombuffer(machine.take(int(ends[-1, -1]), where), dtype=numpy.uint8)
+    """Propagate what the leaves bring, and compare with 0."""
     for number, disjunct in enumerate(goal.bad):
-        begins = ends[:, number] - counts[number]
-        words = _words(raw, begins, path, len(disjunct)) if read.weighted else None
-        first = ends[:, number] - slopes
-        given = raw[first[:, None] + numpy.arange(slopes)]
-        if (given > 1 << SLOPE_BITS).any():
-            raise Rejected(where, "a slope is above 1")
         for start in range(0, len(leaves), prepared.batch):
             part = slice(start, start + prepared.batch)
-            own = None if words is None else words[part]
-            batch = _batch(prepared, read, entries, disjunct, path[part], own, given[part])
+            words, given = payload.words(number, part, path[part]), payload.slopes[number][part]
+            batch = _batch(prepared, read, entries, disjunct, path[part], words, given)
             run(prepared, batch)
-            _compare(machine, goal, read, disjunct, prepared, batch, leaves[part], own, given[part], where)
-
-
-def _words(raw: npt.NDArray[numpy.uint8], begins: Ints, path: Ints, conjuncts: int) -> Ints:
-    """The multipliers of each leaf, (leaves, conjuncts + depth) in 16 bits, 0 where the path is shorter."""
-    places = begins[:, None] + 2 * numpy.arange(conjuncts + path.shape[1])
-    there = numpy.concatenate([numpy.ones((len(path), conjuncts), dtype=bool), path >= 0], 1)
-    safe = numpy.where(there, places, 0)
-    words = raw[safe].astype(numpy.int64) | raw[numpy.minimum(safe + 1, max(len(raw) - 1, 0))].astype(numpy.int64) << 8
-    result: Ints = numpy.where(there, words, 0)
-    return result
+            _compare(machine, goal, read, disjunct, prepared, batch, leaves[part], path[part], words, given, where)
 
 
 def _batch(
@@ -260,6 +228,7 @@ def _compare(
     prepared: Prepared,
     batch: Batch,
     leaves: Ints,
+    path: Ints,
     words: Ints | None,
     given: npt.NDArray[numpy.uint8],
     where: str,
@@ -276,14 +245,14 @@ def _compare(
     )
     for row in sorted(doubtful):
         leaf = int(leaves[row])
-        here = f"{where} leaf {leaf}"
-        splits = exact_tree.path_to(machine, goal, read, leaf)
-        combined, path = exact_tree.combination(machine, read, disjunct, splits, None if words is None else words[row])
+        here = f"{where} node {leaf}"
+        phases = [(int(turn) // 2, bool(turn % 2)) for turn in path[row] if turn >= 0]
+        given_words = None if words is None else words[row].tolist()[: len(disjunct) + len(phases)]
+        combined = exact_tree.combination(read, disjunct, phases, given_words)
         if undone[row]:
-            taken = iter(given[row].tolist())
-            slopes = {name: {i: next(taken) for i in indices} for name, indices in read.listing}
-            job = negated(combined, slopes, path=path)
-            found = propagate(machine.program, goal.bounds.along(path), job)
+            tightened = [(*read.entries[number], not upper, 0) for number, upper in phases]
+            job = negated(combined, exact_tree.named(read, given[row].tobytes()), path=tightened)
+            found = propagate(machine.program, goal.bounds.along(tightened), job)
         else:
             found = (int(total[row]), int(unit[row]))
         machine.refute(combined, found, here)

@@ -11,7 +11,7 @@ with |x| from the bounds at the root of the proof, so that |W| |x| is worked out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -32,6 +32,13 @@ LARGEST = 2.0**500  # magnitudes stay below this, so that nothing overflows
 MAX_DENSE = 1 << 24
 CHUNK = 256  # rows propagated together
 
+Reaches = Mapping[str, tuple[Floats, float]]
+"""`reach_of` a program"""
+Seen = dict[str, Floats | None]
+Watch = Callable[[Ints, Ints, Seen, Floats], None]
+Columns = Ints | None
+"""The entries of a value that rows hold; None: all."""
+
 
 def gamma(n: int) -> float:
     """Relative error of a sum of n products in any order, with a margin for what is computed from it."""
@@ -40,13 +47,13 @@ def gamma(n: int) -> float:
     return n * U / (1 - n * U) * SLACK
 
 
-def as_floats(integers: Sequence[int], exponent: int, what: str) -> Floats:
-    """integers * 2^exponent, if float64 holds each exactly."""
+def as_floats(integers: Sequence[int], exponent: int, what: str, exactly: bool = True) -> Floats:
+    """integers * 2^exponent, if float64 holds each exactly; otherwise rounded, each by at most u of itself."""
     try:
         array = numpy.array([float(v) for v in integers])
     except OverflowError:
         raise Rejected("interval", f"{what} is too large for float64") from None
-    exact = all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
+    exact = not exactly or all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
     used = array[array != 0]
     if not exact or (len(used) and not _in_range(used, exponent)):
         raise Rejected("interval", f"{what} has more digits or range than float64")
@@ -87,11 +94,15 @@ class Matrix:
         """x M^T for x (batch, in)."""
         return (x.reshape(len(x) * self.blocks, -1) @ weight.T).reshape(len(x), -1)
 
-    def backward(self, row: Floats) -> Floats:
-        """row M for rows (batch, out)."""
-        if self.blocks == 1:
-            return row @ self.weight
-        return (row.reshape(len(row) * self.blocks, -1) @ self.weight).reshape(len(row), -1)
+    def backward(self, row: Floats, out: Columns = None, into: Columns = None) -> Floats:
+        """row M for rows (..., out) that hold the entries `out`, as far as the entries `into`."""
+        if self.blocks != 1:
+            whole = row if out is None else spread(row, out, self.blocks * len(self.weight))
+            product = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
+            return product if into is None else product[..., into]
+        weight = self.weight if out is None else self.weight[out]
+        weight = weight if into is None else weight[:, into]
+        return (row.reshape(-1, row.shape[-1]) @ weight).reshape(*row.shape[:-1], -1)
 
 
 class Network:
@@ -109,6 +120,8 @@ class Network:
             for value in program.values.values()
             if value.bias is not None
         }
+        affine = {source for value in program.values.values() for source, _ in value.terms}
+        self.only_relu = {value.source for value in program.values.values() if value.kind == "relu"} - affine
 
     def terms(self, value: Value) -> list[tuple[str, Matrix]]:
         return [(source, self.matrices[value.name, k]) for k, (source, _) in enumerate(value.terms)]
@@ -116,9 +129,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Relaxation of the ReLUs of one value in each region, (regions, n): default lower slope, chord's slope rounded up,
-    lower ends of the unstable (else 0); and the largest end of an unstable one, (regions,)."""
+    """Relaxation of the ReLUs of one value in each region, for the `alive` entries, those that are above 0 somewhere:
+    default lower slope, chord's slope rounded up, lower ends of the unstable (else 0), each (regions, alive); and the
+    largest end of an unstable one, (regions,)."""
 
+    alive: Ints
     below: Floats
     chord: Floats
     down: Floats
@@ -126,11 +141,13 @@ class Relaxed:
 
 
 class Boxes:
-    """Bounds of every value in each of several regions: lower and upper ends (regions, n)."""
+    """Bounds of every value in each of several regions: lower and upper ends (regions, n) of the values that are `own`
+    to each region, (1, n) of those that are the same for all."""
 
-    def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats]) -> None:
+    def __init__(self, lower: dict[str, Floats], upper: dict[str, Floats], own: frozenset[str]) -> None:
         self.lower = lower
         self.upper = upper
+        self.own = own
         self._relaxed: dict[str, tuple[Floats, Floats, Relaxed]] = {}
 
     def relaxed(self, name: str) -> Relaxed:
@@ -138,23 +155,75 @@ class Boxes:
         low, high = self.lower[name], self.upper[name]
         known = self._relaxed.get(name)
         if known is None or known[0] is not low or known[1] is not high:
-            either = (low < 0) & (high > 0)
-            width = numpy.where(either, high - low, 1.0)
-            raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
-            chord = numpy.where(either, raised, (low >= 0).astype(float))
-            below = numpy.where(either, (high > -low).astype(float), chord)
-            reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
-            known = self._relaxed[name] = (low, high, Relaxed(below, chord, numpy.where(either, low, 0.0), reach))
+            known = self._relaxed[name] = (low, high, relax(low, high))
         return known[2]
+
+    def part(self, rows: Ints | slice) -> Boxes:
+        """A copy of some of the regions."""
+
+        def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
+            return {name: end[rows].copy() if name in self.own else end for name, end in ends.items()}
+
+        return Boxes(chosen(self.lower), chosen(self.upper), self.own)
+
+    def with_own(self, names: Iterable[str]) -> Boxes:
+        """Of one region: a copy in which the bounds of the named values are its own."""
+        own = frozenset(name for name in names if name in self.lower)
+
+        def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
+            return {name: end.copy() if name in own else end for name, end in ends.items()}
+
+        return Boxes(chosen(self.lower), chosen(self.upper), own)
+
+    @classmethod
+    def stacked(cls, tables: Sequence[Boxes]) -> Boxes:
+        """The regions of several tables, of which the same values are own and the others equal."""
+        first = tables[0]
+
+        def all_of(ends: Sequence[dict[str, Floats]]) -> dict[str, Floats]:
+            return {n: numpy.concatenate([e[n] for e in ends]) if n in first.own else ends[0][n] for n in ends[0]}
+
+        return cls(all_of([t.lower for t in tables]), all_of([t.upper for t in tables]), first.own)
+
+    def require_own(self, name: str) -> None:
+        """A bound found for one region must not be entered for all."""
+        if name not in self.own:
+            raise TypeError(f"the bounds of {name!r} are not each region's own")
 
     @classmethod
     def of(cls, bounds: Mapping[str, Interval]) -> Boxes:
         """One region, from the exact table."""
         ends = {n: (as_floats(b.lower, b.exponent, n), as_floats(b.upper, b.exponent, n)) for n, b in bounds.items()}
-        return cls({n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()})
+        lower, upper = {n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()}
+        return cls(lower, upper, frozenset(ends))
 
 
-def reach_of(network: Network, root: Boxes) -> dict[str, tuple[Floats, float]]:
+def relax(low: Floats, high: Floats) -> Relaxed:
+    """From bounds (regions, n)."""
+    alive = numpy.flatnonzero((high > 0).any(0))
+    low, high = low[:, alive], high[:, alive]
+    either = (low < 0) & (high > 0)
+    width = numpy.where(either, high - low, 1.0)
+    raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
+    chord = numpy.where(either, raised, ((low >= 0) & (high > 0)).astype(float))
+    below = numpy.where(either, (high > -low).astype(float), chord)
+    reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
+    return Relaxed(alive, below, chord, numpy.where(either, low, 0.0), reach)
+
+
+def spread(row: Floats, columns: Ints, size: int) -> Floats:
+    """Rows that hold the entries `columns` of `size`, as whole rows."""
+    whole = numpy.zeros((*row.shape[:-1], size))
+    whole[..., columns] = row
+    return whole
+
+
+def rows_of(ends: Floats, at: Ints) -> Floats:
+    """The rows of the regions `at`; one row, if all regions have the same."""
+    return ends if len(ends) == 1 else ends[at]
+
+
+def reach_of(network: Network, root: Boxes) -> Reaches:
     """For each affine value, from the bounds at the root: per entry |W| |x| + |b| with what is inexact, and sum |x|."""
     result: dict[str, tuple[Floats, float]] = {}
     for value in network.program.values.values():
@@ -194,6 +263,9 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
             around = around + 4 * U * numpy.abs(center) + n * ETA
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
         low, high = center - around, center + around
+    boxes.require_own(name)
+    if not (numpy.isfinite(low).all() and numpy.isfinite(high).all()):
+        raise Rejected("interval", f"the bounds of {name!r} are too large for float64")
     if name in boxes.lower:
         low, high = numpy.maximum(low, boxes.lower[name]), numpy.minimum(high, boxes.upper[name])
     boxes.lower[name], boxes.upper[name] = low, high
@@ -201,68 +273,139 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
 
 def backward(
     network: Network,
-    reaches: Mapping[str, tuple[Floats, float]],
+    reaches: Reaches,
     boxes: Boxes,
     at: Ints,
     start: Mapping[str, Floats],
     constant: Floats,
     slopes: Mapping[str, Floats],
+    error: Floats | None = None,
+    seen: Seen | None = None,
 ) -> Floats:
-    """A lower bound of start . values + constant for each row, in region `at[row]` of `boxes`.
+    """Lower bounds (..., rows) of start . values + constant, row r in region `at[r]` of `boxes`.
 
-    `start[name]` is (rows, n), exact; `slopes[name]` is (rows, n), or NaN for the default.
+    `start[name]` is (..., rows, n); `slopes[name]` is (rows, n), or NaN for the default. `error` bounds what start and
+    constant may be off by. The names in `seen` are given the coefficients on their value when it was reached.
+
+    Rows on a ReLU hold only the entries that are above 0 in some region: the others are 0. So do rows on its input, if
+    nothing else uses it.
     """
+
+    def columns(name: str) -> Columns:
+        value = network.program.values[name]
+        if value.kind == "relu":
+            return boxes.relaxed(value.source).alive
+        return boxes.relaxed(name).alive if name in network.only_relu and name not in start else None
+
     pending = dict(start)
-    total, error = constant.copy(), numpy.abs(constant) * U
+    for name in start:
+        held = columns(name)
+        if held is not None:
+            pending[name] = start[name][..., held]
+    total = constant.copy()
+    error = numpy.abs(constant) * U + (0.0 if error is None else error)
     for name in network.program.order(tuple(sorted(start))):
         row = pending.pop(name, None)
         if row is None:
             continue
-        value = network.program.values[name]
+        value, held = network.program.values[name], columns(name)
         n = value.size
+        if seen is not None and name in seen:
+            seen[name] = row if held is None else spread(row, held, n)
         if value.kind == "input":
-            low, high = boxes.lower[name][at], boxes.upper[name][at]
+            low, high = rows_of(boxes.lower[name], at), rows_of(boxes.upper[name], at)
             ends = numpy.where(row > 0, low, high)
-            gained = (row * ends).sum(1)
-            lost = gamma(n + 2) * (numpy.abs(row) * numpy.maximum(numpy.abs(low), numpy.abs(high))).sum(1)
+            gained = numpy.einsum("...ij,...ij->...i", row, ends)
+            far = numpy.maximum(numpy.abs(low), numpy.abs(high))
+            lost = gamma(n + 2) * (numpy.abs(row) * far).sum(-1)
         elif value.kind == "relu":
             part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
-            lost = lost + _join(pending, value.source, part, boxes, at)
+            if held is not None and columns(value.source) is None:
+                part = spread(part, held, n)
+            lost = lost + _join(pending, value.source, part, columns(value.source), boxes, at)
         else:
-            magnitude = numpy.abs(row)
-            vector, far = reaches[name]
-            gained = row @ network.biases[name] if name in network.biases else numpy.zeros(len(row))
-            lost = magnitude @ vector + ETA * (n + 1) * (1 + far)
+            (vector, far_sum), bias = reaches[name], network.biases.get(name, numpy.zeros(n))
+            if held is not None:
+                vector, bias = vector[held], bias[held]
+            gained = row @ bias
+            lost = numpy.abs(row) @ vector + ETA * (n + 1) * (1 + far_sum)
             for source, matrix in network.terms(value):
-                lost = lost + _join(pending, source, matrix.backward(row), boxes, at)
+                into = columns(source)
+                lost = lost + _join(pending, source, matrix.backward(row, held, into), into, boxes, at)
         total = total + gained
         error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
-    if not numpy.isfinite(total).all() or not numpy.isfinite(error).all():
+    result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    if not numpy.isfinite(result).all():
         raise Rejected("interval", "a bound is too large for float64")
-    return numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+    return result
 
 
-def _join(pending: dict[str, Floats], name: str, part: Floats, boxes: Boxes, at: Ints) -> Floats | float:
+def _join(pending: dict[str, Floats], name: str, part: Floats, held: Columns, boxes: Boxes, at: Ints) -> Floats | float:
     """Add to what is pending for a value; gives what rounding the sum may take: u |sum| |v|."""
     if name not in pending:
         pending[name] = part
         return 0.0
     pending[name] = pending[name] + part
-    far = numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name]))[at]
-    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(1) + ETA * (1 + far.sum(1))
+    far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
+    far = far if held is None else far[..., held]
+    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(-1) + ETA * (1 + far.sum(-1))
     return lost
 
 
 def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | None) -> tuple[Floats, Floats, Floats]:
     """fl(a slope) is in [0, a] for a slope in [0, 1]. For a < 0 the chord's slope is raised beyond its rounding."""
     relaxed = boxes.relaxed(source)
-    below = relaxed.below[at]
+    below, chord, down = (rows_of(part, at) for part in (relaxed.below, relaxed.chord, relaxed.down))
     if slopes is not None:
-        below = numpy.where((relaxed.down[at] < 0) & ~numpy.isnan(slopes), slopes, below)
-    result = row * numpy.where(row > 0, below, relaxed.chord[at])
-    gained = -numpy.einsum("ij,ij->i", numpy.minimum(result, 0.0), relaxed.down[at])
-    lost = gamma(row.shape[1] + 4) * numpy.abs(gained) + ETA * row.shape[1] * (1 + 2 * relaxed.reach[at])
+        given = slopes[:, relaxed.alive]
+        below = numpy.where((down < 0) & ~numpy.isnan(given), given, below)
+    taken = numpy.minimum(row, 0.0)
+    taken *= chord
+    gained = -numpy.einsum("...ij,...ij->...i", taken, numpy.broadcast_to(down, taken.shape))
+    result = numpy.maximum(row, 0.0)
+    result *= below
+    result += taken
+    n = row.shape[-1]
+    reach = relaxed.reach if len(relaxed.reach) == 1 else relaxed.reach[at]
+    lost = gamma(n + 4) * numpy.abs(gained) + ETA * n * (1 + 2 * reach)
     return result, gained, lost
+
+
+def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: Watch | None = None) -> None:
+    """Backward bounds of every entry of a value that can have either sign, each in its own region. `watch` is told the
+    regions, the entries, the coefficients on each value (2, rows, n) of the lower bounds of plus and minus the entry,
+    and these bounds."""
+    boxes.require_own(name)
+    regions, entries = numpy.nonzero((boxes.lower[name] < 0) & (boxes.upper[name] > 0))
+    if not len(regions):
+        return
+    low, high = boxes.lower[name].copy(), boxes.upper[name].copy()
+    for first in range(0, len(regions), CHUNK):
+        at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
+        start, constant = _units(network, name, index)
+        seen: Seen | None = None if watch is None else dict.fromkeys(network.program.inputs)
+        found = backward(network, reaches, boxes, at, start, constant, {}, seen=seen)
+        if watch is not None and seen is not None:
+            watch(at, index, seen, found)
+        low[at, index] = numpy.maximum(low[at, index], found[0])
+        high[at, index] = numpy.minimum(high[at, index], -found[1])
+    boxes.lower[name], boxes.upper[name] = low, high
+
+
+def _units(network: Network, name: str, index: Ints) -> tuple[dict[str, Floats], Floats]:
+    """plus and minus single entries of a value, (2, rows, n): as rows of its own matrix, which are exact, if that is
+    all there is to it."""
+    value = network.program.values[name]
+    sign = numpy.array([1.0, -1.0])
+    if value.kind == "affine" and len(value.terms) == 1:
+        ((source, matrix),) = network.terms(value)
+        if matrix.blocks == 1 and not matrix.unit:
+            bias = network.biases[name][index] if name in network.biases else numpy.zeros(len(index))
+            return {source: matrix.weight[index] * sign[:, None, None]}, bias * sign[:, None]
+    unit = numpy.zeros((2, len(index), value.size))
+    for k in range(2):
+        unit[k, numpy.arange(len(index)), index] = sign[k]
+    return {name: unit}, numpy.zeros((2, len(index)))
 
 
 class Engine:
@@ -271,9 +414,9 @@ class Engine:
     def __init__(self) -> None:
         self._network: Network | None = None
         self._seen: list[Interval] = []
-        self._root: tuple[Boxes, dict[str, tuple[Floats, float]]] | None = None
+        self._root: tuple[Boxes, Reaches] | None = None
 
-    def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, dict[str, tuple[Floats, float]]]:
+    def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, Reaches]:
         """The program, the table as one region, and what `reach_of` says of it."""
         if self._network is None or self._network.program is not program:
             self._network, self._root = Network(program), None
@@ -284,6 +427,7 @@ class Engine:
             self._seen, self._root = seen, (root, reach_of(self._network, root))
         return self._network, *self._root
 
+    @numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
     def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
         network, root, reaches = self.prepare(program, bounds)
         result: list[Constant] = []
@@ -292,7 +436,7 @@ class Engine:
             boxes, at = root, numpy.zeros(len(part), dtype=numpy.intp)
             if any(job.path for job in part):
                 tables = [Boxes.of(bounds.along(job.path)) for job in part]
-                boxes, at = stacked(tables), numpy.arange(len(part))
+                boxes, at = Boxes.stacked(tables), numpy.arange(len(part))
             rows, constant, slopes = arrays(program, part)
             for name in program.order(tuple(sorted(rows))):
                 if name not in bounds:
@@ -300,15 +444,6 @@ class Engine:
             found = backward(network, reaches, boxes, at, rows, constant, slopes)
             result += [as_constant(value) for value in found.tolist()]
         return result
-
-
-def stacked(tables: Sequence[Boxes]) -> Boxes:
-    """The regions of several tables in one."""
-    names = tables[0].lower
-    return Boxes(
-        {n: numpy.concatenate([t.lower[n] for t in tables]) for n in names},
-        {n: numpy.concatenate([t.upper[n] for t in tables]) for n in names},
-    )
 
 
 def as_constant(value: float) -> Constant:

@@ -1,48 +1,97 @@
-"""The rule `tree` in float64: the leaves of a chunk are regions of one table, and take their steps together."""
+"""The rule `tree` in float64: many nodes take their steps together, each with its own table.
+
+The walk is depth first in blocks, so that what is kept grows with the depth of the tree, not with its width.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
 
 from tlverify.certify.interval.engine import (
-    CHUNK,
+    ETA,
+    SLACK,
     Boxes,
     Engine,
     Floats,
+    Ints,
     Network,
-    arrays,
+    Reaches,
     as_constant,
+    as_floats,
     backward,
+    gamma,
     interval_step,
+    rebound,
+    rows_of,
 )
-from tlverify.certify.kernel import tree as exact_tree
+from tlverify.certify.kernel.backward import SLOPE_BITS
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.proof import Combination, Goal, Machine
+from tlverify.certify.kernel.proof import Disjunct, Goal, Machine
 from tlverify.certify.kernel.reader import fields
-from tlverify.certify.kernel.tree import Tree, path_to, read_tree
+from tlverify.certify.kernel.tree import Tree, combination, read_tree
+from tlverify.certify.leaves import Bytes, Payload, Shape
 
-REGIONS = 512  # leaves worked on together
-
-Reaches = dict[str, tuple[Floats, float]]
+BLOCK = 512  # nodes worked on together
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some nodes by number, and their tables."""
+
+    numbers: Ints
+    boxes: Boxes
+
+    def part(self, rows: Ints | slice) -> Block:
+        return Block(self.numbers[rows], self.boxes.part(rows))
+
+
+@numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     engine = machine.engine
     if not isinstance(engine, Engine):
         raise TypeError("this rule belongs to the arithmetic interval")
     read = read_tree(machine, goal, step, where)
-    for inner in read.steps:
-        _read_inner(machine, goal, inner, where)
+    steps = [(inner["rule"], name) for inner in read.steps for name in _names(machine, goal, inner, where)]
     network, root, reaches = engine.prepare(machine.program, goal.bounds)
-    for start in range(0, len(read.leaves), REGIONS):
-        _check_leaves(machine, goal, read, network, root, reaches, read.leaves[start : start + REGIONS], where)
+    shape = Shape.of(machine, read)
+    row_of = numpy.cumsum(shape.splits < 0) - 1  # of a leaf in the payload
+    last = numpy.zeros((len(goal.bad), read.slopes), dtype=numpy.uint8)
+    payload = Payload.take(machine, goal, read, shape.depth[shape.leaves], last, where)
+    refuters = [Refuter.of(network, goal, read, disjunct, where) for disjunct in goal.bad]
+    changing = {name for name, _ in read.entries} | {name for _, name in steps}
+    stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.with_own(changing))]
+    while stack:
+        block = stack.pop()
+        if len(block.numbers) > BLOCK:
+            stack.append(block.part(slice(BLOCK, None)))
+            block = block.part(slice(BLOCK))
+        for rule, name in steps:
+            if rule == "rebound":
+                rebound(network, reaches, block.boxes, name)
+            else:
+                interval_step(network, block.boxes, name)
+        splits = shape.splits[block.numbers]
+        at = numpy.flatnonzero(splits < 0)
+        if len(at):
+            path, rows = shape.phases(block.numbers[at]), row_of[block.numbers[at]]
+            for number, refuter in enumerate(refuters):
+                words, slopes = payload.words(number, rows, path), payload.slopes[number][rows]
+                refuter.refute(machine, reaches, block, at, path, words, slopes)
+        opened = numpy.flatnonzero(splits >= 0)
+        if len(opened):
+            below, above = block.part(opened), block.part(opened)
+            _cut(machine, goal, read, splits[opened], below.boxes, above.boxes)
+            numbers = numpy.concatenate([below.numbers + 1, shape.half_above[below.numbers]])
+            stack.append(Block(numbers, Boxes.stacked([below.boxes, above.boxes])))
     machine.next_goal()
 
 
-def _read_inner(machine: Machine, goal: Goal, inner: Any, where: str) -> list[str]:
+def _names(machine: Machine, goal: Goal, inner: Any, where: str) -> list[str]:
     """The values that a step of the template is about."""
     if inner["rule"] == "interval":
         names = fields(inner, where, rule=str, nodes=list)[1]
@@ -54,71 +103,93 @@ def _read_inner(machine: Machine, goal: Goal, inner: Any, where: str) -> list[st
     return list(names)
 
 
-def _check_leaves(
-    machine: Machine,
-    goal: Goal,
-    read: Tree,
-    network: Network,
-    root: Boxes,
-    reaches: Reaches,
-    leaves: Any,
-    where: str,
-) -> None:
-    count = len(leaves)
-    boxes = Boxes(
-        {name: numpy.repeat(ends, count, 0) for name, ends in root.lower.items()},
-        {name: numpy.repeat(ends, count, 0) for name, ends in root.upper.items()},
-    )
-    combinations: list[tuple[Combination, str]] = []
-    jobs, at = [], []
-    for region, leaf in enumerate(leaves):
-        path = path_to(machine, goal, read, leaf)
-        for number, above, middle in path:
-            name, index = read.entries[number]
-            at_float = numpy.ldexp(float(middle), goal.bounds[name].exponent)
-            ends = boxes.lower[name] if above else boxes.upper[name]
-            ends[region, index] = (max if above else min)(ends[region, index], at_float)
-        here = f"{where} leaf {leaf}"
-        for combined, job in exact_tree.leaf_jobs(machine, goal, read, path, here):
-            missing = [name for name in job.rows if name not in goal.bounds]
-            if missing:
-                raise Rejected(here, f"{missing[0]!r} has no bounds yet; an interval step must come first")
-            combinations.append((combined, here))
-            jobs.append(job)
-            at.append(region)
-    for inner in read.steps:
-        for name in _read_inner(machine, goal, inner, where):
-            if inner["rule"] == "interval":
-                interval_step(network, boxes, name)
-            else:
-                _rebound(network, reaches, boxes, name)
-    rows, constant, slopes = arrays(machine.program, jobs)
-    for start in range(0, len(jobs), CHUNK):
-        part = slice(start, start + CHUNK)
-        found = backward(
-            network,
-            reaches,
-            boxes,
-            numpy.array(at[part], dtype=numpy.intp),
-            {name: row[part] for name, row in rows.items()},
-            constant[part],
-            {name: row[part] for name, row in slopes.items()},
-        )
-        for (combined, here), value in zip(combinations[part], found.tolist(), strict=True):
-            machine.refute(combined, as_constant(value), here)
+def _cut(machine: Machine, goal: Goal, read: Tree, splits: Ints, below: Boxes, above: Boxes) -> None:
+    """Tighten the tables of the halves. An input's ends are integers of 45 bits in its unit, so the cut is exact."""
+    for entry in numpy.unique(splits).tolist():
+        name, index = read.entries[entry]
+        rows = numpy.flatnonzero(splits == entry)
+        if machine.program.values[name].kind == "input":
+            exponent = goal.bounds[name].exponent
+            twice = below.lower[name][rows, index] + below.upper[name][rows, index]
+            middle = numpy.ldexp(numpy.floor(numpy.ldexp(twice, -exponent - 1)), exponent)
+            below.upper[name][rows, index] = middle
+            above.lower[name][rows, index] = middle
+        else:
+            below.upper[name][rows, index] = numpy.minimum(below.upper[name][rows, index], 0.0)
+            above.lower[name][rows, index] = numpy.maximum(above.lower[name][rows, index], 0.0)
 
 
-def _rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str) -> None:
-    """Backward bounds of every entry that can have either sign, each in its own region."""
-    regions, entries = numpy.nonzero((boxes.lower[name] < 0) & (boxes.upper[name] > 0))
-    low, high = boxes.lower[name].copy(), boxes.upper[name].copy()
-    for start in range(0, len(regions), CHUNK):
-        at, index = regions[start : start + CHUNK], entries[start : start + CHUNK]
-        for sign, ends in ((1.0, low), (-1.0, high)):
-            unit = numpy.zeros((len(at), boxes.lower[name].shape[1]))
-            unit[numpy.arange(len(at)), index] = sign
-            found = backward(network, reaches, boxes, at, {name: unit}, numpy.zeros(len(at)), {})
-            ends[at, index] = (
-                numpy.maximum(ends[at, index], found) if sign > 0 else numpy.minimum(ends[at, index], -found)
-            )
-    boxes.lower[name], boxes.upper[name] = low, high
+@dataclass(frozen=True)
+class Refuter:
+    """A disjunct's inequalities as rows, by value (conjuncts, n), with their bounds, rounded; and what a tree may
+    split."""
+
+    network: Network
+    read: Tree
+    disjunct: Disjunct
+    rows: Mapping[str, Floats]
+    bounds: Floats
+    where: str
+
+    @classmethod
+    def of(cls, network: Network, goal: Goal, read: Tree, disjunct: Disjunct, where: str) -> Refuter:
+        rows: dict[str, Floats] = {}
+        bounds = numpy.zeros(len(disjunct))
+        for k, inequality in enumerate(disjunct):
+            terms, bound, exponent = inequality.integral
+            bounds[k] = as_floats([bound], exponent, "a bound", exactly=False)[0]
+            for name, index, coefficient in terms:
+                if name not in goal.bounds:
+                    raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
+                row = rows.setdefault(name, numpy.zeros((len(disjunct), network.program.values[name].size)))
+                row[k, index] = as_floats([coefficient], exponent, "a coefficient", exactly=False)[0]
+        return cls(network, read, disjunct, rows, bounds, where)
+
+    def refute(
+        self, machine: Machine, reaches: Reaches, block: Block, at: Ints, path: Ints, words: Ints | None, given: Bytes
+    ) -> None:
+        """The bounds of the leaves `at` of a block are above 0."""
+        conjuncts, boxes = len(self.disjunct), block.boxes
+        weights = numpy.concatenate([numpy.ones((len(at), conjuncts)), numpy.zeros(path.shape)], 1)
+        if words is not None:
+            weights = numpy.ldexp((words & 1023).astype(float), (words >> 10) - 42)
+        own = weights[:, :conjuncts]
+        rows = {name: -(own @ matrix) for name, matrix in self.rows.items()}
+        sizes = {name: own @ numpy.abs(matrix) for name, matrix in self.rows.items()}
+        self._add_cuts(rows, sizes, path, weights[:, conjuncts:])
+        products = weights.shape[1] + 8
+        off = gamma(products)  # of sums of as many, of what is rounded already
+        error = off * (own @ numpy.abs(self.bounds)) * SLACK + ETA * products
+        for name, size in sizes.items():
+            far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
+            error = error + (off * size * far + ETA * products * (1 + far)).sum(1) * SLACK
+        found = backward(self.network, reaches, boxes, at, rows, own @ self.bounds, self._slopes(given), error)
+        for row in {*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}:  # the others are refuted
+            phases = [(turn // 2, turn % 2 == 1) for turn in path[row].tolist() if turn >= 0]
+            taken = None if words is None else words[row].tolist()[: conjuncts + len(phases)]
+            combined = combination(self.read, self.disjunct, phases, taken)
+            machine.refute(combined, as_constant(float(found[row])), f"{self.where} node {block.numbers[at[row]]}")
+
+    def _add_cuts(self, rows: dict[str, Floats], sizes: dict[str, Floats], path: Ints, weights: Floats) -> None:
+        """Minus the multiplier of value >= 0, plus that of value <= 0; and the sums of their magnitudes."""
+        leaf, place = numpy.nonzero((path >= 0) & (weights != 0))
+        turns, values = path[leaf, place], weights[leaf, place]
+        for entry in numpy.unique(turns // 2).tolist():
+            name, index = self.read.entries[entry]
+            if name not in rows:
+                rows[name], sizes[name] = (numpy.zeros((len(path), self.network.program.values[name].size)),) * 2
+                rows[name] = rows[name].copy()
+            mine = turns // 2 == entry
+            numpy.add.at(rows[name], (leaf[mine], index), numpy.where(turns[mine] % 2 == 1, -1.0, 1.0) * values[mine])
+            numpy.add.at(sizes[name], (leaf[mine], index), values[mine])
+
+    def _slopes(self, given: Bytes) -> dict[str, Floats]:
+        """Slopes by ReLU, (leaves, n), NaN where the default is meant."""
+        result: dict[str, Floats] = {}
+        start = 0
+        for name, neurons in self.read.listing:
+            part = numpy.full((len(given), self.network.program.values[name].size), numpy.nan)
+            part[:, list(neurons)] = given[:, start : start + len(neurons)] / 2.0**SLOPE_BITS
+            start += len(neurons)
+            result[name] = part
+        return result

@@ -19,7 +19,7 @@ from tlverify.certify.kernel.errors import Rejected as Rejected
 from tlverify.certify.kernel.network import read_program as read_program
 from tlverify.certify.kernel.program import Program as Program
 from tlverify.certify.kernel.proof import STEPS, Engine, Machine, Rule
-from tlverify.certify.kernel.reader import fields, parse_certificate
+from tlverify.certify.kernel.reader import fields, parse_certificate, parse_steps
 from tlverify.certify.kernel.tree import check_tree
 from tlverify.certify.kernel.witness import check_witness
 
@@ -64,20 +64,21 @@ def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> 
 def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: Arithmetic = EXACT) -> Accepted:
     """Check a certificate about a graph that has been read. By default in the arithmetic `exact`."""
     statement = read_claim(claim, program)
-    header, payload = parse_certificate(certificate)
+    header, body = parse_certificate(certificate)
     if header.get("claim") != statement.digest:
         found = str(header.get("claim"))[:64]
         raise Rejected("certificate", f"it is for claim {found!r}, this claim is {statement.digest}")
-    known = {"format": str, "version": int, "claim": str, "kind": str, "payload": int}
+    known = {"format": str, "version": int, "claim": str, "kind": str, "size": int}
     kind = header.get("kind")
     margin = None
     if kind == "proof":
-        *_, steps = fields(header, "certificate header", **known, steps=list)
+        fields(header, "certificate header", **known, steps=int)
+        steps, payload = parse_steps(header, body)
         margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine).run(steps)
         verdict = "verified"
     elif kind == "witness":
         fields(header, "certificate header", **known)
-        check_witness(program, statement, payload)
+        check_witness(program, statement, body)
         verdict = "falsified"
     else:
         raise Malformed(f"certificate header: kind {str(kind)[:40]!r} is not one of proof, witness")

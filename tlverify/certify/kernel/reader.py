@@ -14,11 +14,11 @@ from fractions import Fraction
 from typing import Any
 
 from tlverify.certify.kernel.errors import (
+    MAX_BODY_BYTES,
     MAX_ELEMENTS,
     MAX_HEADER_BYTES,
     MAX_INTEGER_DIGITS,
     MAX_JSON_BYTES,
-    MAX_PAYLOAD_BYTES,
     MAX_RANK,
     MAX_RATIONAL_DIGITS,
     Malformed,
@@ -161,19 +161,30 @@ def parse_safetensors(raw: bytes) -> dict[str, Tensor]:
 
 
 def parse_certificate(raw: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and payload. The file is one line of canonical JSON, a newline, and the zlib-compressed payload,
-    whose exact size is the header's field `payload`."""
+    """Header and body. The file is one line of canonical JSON, a newline, and the zlib-compressed body, whose exact
+    size is the header's field `size`."""
     line, newline, packed = raw.partition(b"\n")
     header = parse_json(line, "certificate header")
     tagged(header, "certificate header", "tlverify.certificate")
-    size = header.get("payload")
-    if not newline or type(size) is not int or not 0 <= size <= MAX_PAYLOAD_BYTES:
-        raise Malformed("certificate: the header must be followed by a payload of a stated size within limits")
+    size = header.get("size")
+    if not newline or type(size) is not int or not 0 <= size <= MAX_BODY_BYTES:
+        raise Malformed("certificate: the header must be followed by a body of a stated size within limits")
     inflate = zlib.decompressobj()
     try:
-        payload = inflate.decompress(packed, size + 1)
+        body = inflate.decompress(packed, size + 1)
     except zlib.error as error:
-        raise Malformed(f"certificate: payload is not valid zlib: {error}") from None
-    if len(payload) != size or not inflate.eof or inflate.unused_data:
-        raise Malformed(f"certificate: payload is not exactly the {size} bytes that the header states")
-    return header, payload
+        raise Malformed(f"certificate: body is not valid zlib: {error}") from None
+    if len(body) != size or not inflate.eof or inflate.unused_data:
+        raise Malformed(f"certificate: body is not exactly the {size} bytes that the header states")
+    return header, body
+
+
+def parse_steps(header: dict[str, Any], body: bytes) -> tuple[list[Any], bytes]:
+    """The steps of a proof, as canonical JSON at the start of its body, and the payload that follows."""
+    length = header.get("steps")
+    if type(length) is not int or not 0 <= length <= len(body):
+        raise Malformed("certificate: the steps must have a stated length within the body")
+    steps = parse_json(body[:length], "steps")
+    if type(steps) is not list:
+        raise Malformed("steps: expected a list")
+    return steps, body[length:]

@@ -1,22 +1,22 @@
 """The rule `tree`: many splits and their leaves in one step, kept as bits and bytes of the payload.
 
-It means the same as the steps `split` and `close` that it stands for. All leaves are refuted in the same way: a
-template of interval and rebound steps, then a combination of the bad set's inequalities and the path's phase splits.
+It means the same as the steps that it stands for. Every node takes a template of `interval` and `rebound` steps on the
+table that its parent left; every leaf refutes each disjunct by a combination of the bad set's inequalities and the
+path's phase splits.
 
-Nodes are numbered in level order, so the children of the i-th split node are nodes 2 i + 1 (below) and 2 i + 2 (above).
+Nodes are in preorder: a split node, then its half below, then its half above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Constant
-from tlverify.certify.kernel.backward import Job, Path
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path
 from tlverify.certify.kernel.claim import Inequality
 from tlverify.certify.kernel.errors import MAX_TREE_DEPTH, MAX_TREE_NODES, Rejected
 from tlverify.certify.kernel.proof import (
@@ -29,23 +29,18 @@ from tlverify.certify.kernel.proof import (
     entry,
     negated,
     read_listing,
-    take_slopes,
 )
 from tlverify.certify.kernel.reader import fields
 
-CHUNK = 256  # leaves handed to the arithmetic at a time
-
-Split = tuple[int, bool, int]
-"""Which entry of the step's list, whether it is the half above, and where it is cut, in the unit of the table."""
+CHUNK = 256  # leaves of one table handed to the arithmetic at a time
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The step as read. `splits[i]` is the node and the entry of the i-th split; `leaves` are the other nodes."""
+    """The step as read: for each node in preorder the number of the entry that it splits, or -1 for a leaf."""
 
     entries: Sequence[tuple[str, int]]
-    splits: Sequence[tuple[int, int]]
-    leaves: Sequence[int]
+    nodes: Sequence[int]
     steps: Sequence[Any]
     listing: Listing
     weighted: bool
@@ -59,6 +54,21 @@ class Tree:
             for name, index in self.entries
         ]
 
+    @property
+    def slopes(self) -> int:
+        """Slopes that a leaf gives for each disjunct."""
+        return sum(len(neurons) for _, neurons in self.listing)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of the goal's region: a table, the ends that the path tightens in it, and the path's phase splits (entry,
+    whether it is the half above)."""
+
+    bounds: Bounds
+    path: Path
+    phases: Sequence[tuple[int, bool]]
+
 
 def short(word: int) -> Constant:
     """A multiplier in 16 bits: the low ten times 2^(high six - 42)."""
@@ -68,27 +78,30 @@ def short(word: int) -> Constant:
 def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     read = read_tree(machine, goal, step, where)
-    pending = iter(read.leaves)
-    while chunk := list(islice(pending, CHUNK)):
-        jobs: list[Job] = []
-        combinations: list[tuple[Combination, str]] = []
-        for leaf in chunk:
-            path = path_to(machine, goal, read, leaf)
-            here = f"{where} leaf {leaf}"
-            for combined, job in leaf_jobs(machine, goal, read, path, here):
-                combinations.append((combined, here))
-                if read.steps:
-                    own = goal.branch()
-                    own.bounds.update(own.bounds.along(job.path))
-                    for inner in read.steps:
-                        STEPS[inner["rule"]](machine, own, inner, here)
-                    machine.refute(combined, machine.engine(machine.program, own.bounds, [job])[0], here)
-                else:
-                    jobs.append(job)
-        if jobs:
-            found = machine.engine(machine.program, goal.bounds, jobs)
-            for (combined, here), bound in zip(combinations, found, strict=True):
-                machine.refute(combined, bound, here)
+    slopes = [bytes(read.slopes) for _ in goal.bad]
+    stack = [Node(goal.bounds, (), ())]
+    pending: list[tuple[Combination, Job, str]] = []
+    for number, split in enumerate(read.nodes):
+        node, here = stack.pop(), f"{where} node {number}"
+        if read.steps:
+            own = goal.branch()
+            own.bounds.update(node.bounds.along(node.path))
+            for inner in read.steps:
+                STEPS[inner["rule"]](machine, own, inner, here)
+            node = Node(own.bounds, (), node.phases)
+        if split >= 0:
+            stack += halves(machine, read, node, split)
+        else:
+            for which, disjunct in enumerate(goal.bad):
+                combined = combination(read, disjunct, node.phases, read_words(machine, read, disjunct, node, here))
+                slopes[which] = read_slopes(machine, read, slopes[which], here)
+                job = negated(combined, named(read, slopes[which]), path=node.path)
+                pending.append((combined, job, here))
+        if pending and (read.steps or len(pending) >= CHUNK or not stack):
+            found = machine.engine(machine.program, node.bounds, [job for _, job, _ in pending])
+            for (combined, _, leaf), bound in zip(pending, found, strict=True):
+                machine.refute(combined, bound, leaf)
+            pending.clear()
     machine.next_goal()
 
 
@@ -106,90 +119,83 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
         entry(machine, goal, pair[0], pair[1], where)
     for inner in steps:
         if type(inner) is not dict or inner.get("rule") not in ("interval", "rebound"):
-            raise Rejected(where, "the steps of a leaf are interval and rebound")
+            raise Rejected(where, "the steps of a node are interval and rebound")
     flags = machine.take(-(-count // 8), where)
-    nodes = [node for node in range(8 * len(flags)) if flags[node >> 3] >> (node & 7) & 1]
+    if int.from_bytes(flags, "little") >> count:
+        raise Rejected(where, "a bit after the last node is set")
+    split = [bool(flags[node >> 3] >> (node & 7) & 1) for node in range(count)]
     width = 1 if len(entries) <= 256 else 2
-    raw = machine.take(width * len(nodes), where)
-    numbers = [int.from_bytes(raw[k : k + width], "little") for k in range(0, len(raw), width)]
-    if (
-        2 * len(nodes) + 1 != count
-        or (nodes and nodes[-1] >= count)
-        or any(node > 2 * i for i, node in enumerate(nodes))
-    ):
-        raise Rejected(where, "the bits are not those of a tree in level order")
-    if any(number >= len(entries) for number in numbers):
+    raw = machine.take(width * sum(split), where)
+    numbers = iter([int.from_bytes(raw[k : k + width], "little") for k in range(0, len(raw), width)])
+    nodes = [next(numbers) if is_split else -1 for is_split in split]
+    if max(nodes) >= len(entries):
         raise Rejected(where, f"a split is not among the {len(entries)} entries")
-    depth: list[int] = []
+    depths = [0]
     for node in nodes:
-        depth.append(depth[(node - 1) // 2] + 1 if node else 0)
-        if depth[-1] >= MAX_TREE_DEPTH:
+        if not depths:
+            raise Rejected(where, "the bits are not those of a tree in preorder")
+        depth = depths.pop()
+        if depth > MAX_TREE_DEPTH:
             raise Rejected(where, f"the tree is deeper than {MAX_TREE_DEPTH}")
-    split = set(nodes)
-    rest = [node for node in range(count) if node not in split]
-    listing = read_listing(machine.program, sloped, where)
+        if node >= 0:
+            depths += [depth + 1, depth + 1]
+    if depths:
+        raise Rejected(where, "the bits are not those of a tree in preorder")
     pairs = [(name, index) for name, index in entries]
-    return Tree(pairs, list(zip(nodes, numbers, strict=True)), rest, steps, listing, weighted == 1)
+    return Tree(pairs, nodes, steps, read_listing(machine.program, sloped, where), weighted == 1)
 
 
-def require_bounds(goal: Goal, where: str) -> None:
-    """The table has bounds for what the bad set speaks of."""
-    for disjunct in goal.bad:
-        for inequality in disjunct:
-            for name, _, _ in inequality.terms:
-                if name not in goal.bounds:
-                    raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
+def halves(machine: Machine, read: Tree, node: Node, split: int) -> list[Node]:
+    """The half above and the half below. An input is cut in the middle (floor, in the unit of the table), any other
+    value at 0."""
+    name, index = read.entries[split]
+    phases = machine.program.values[name].kind != "input"
+    middle = 0
+    if not phases:
+        low, high = node.bounds[name].lower[index], node.bounds[name].upper[index]
+        for other, number, upper, end in node.path:
+            if (other, number) == (name, index):
+                low, high = (low, end) if upper else (end, high)
+        middle = low + high >> 1
+    return [
+        Node(
+            node.bounds,
+            (*node.path, (name, index, not above, middle)),
+            (*node.phases, (split, above)) if phases else node.phases,
+        )
+        for above in (True, False)
+    ]
 
 
-def path_to(machine: Machine, goal: Goal, read: Tree, leaf: int) -> list[Split]:
-    """The splits from the root to a leaf: inputs are halved (floor, in the unit of the table), phases cut at 0."""
-    turns: list[tuple[int, bool]] = []
-    node = leaf
-    while node:
-        parent, number = read.splits[(node - 1) // 2]
-        turns.append((number, node % 2 == 0))
-        node = parent
-    path: list[Split] = []
-    ends: dict[int, tuple[int, int]] = {}
-    for number, above in reversed(turns):
-        name, index = read.entries[number]
-        middle = 0
-        if machine.program.values[name].kind == "input":
-            bounds = goal.bounds[name]
-            low, high = ends.get(number, (bounds.lower[index], bounds.upper[index]))
-            middle = low + high >> 1
-            ends[number] = (middle, high) if above else (low, middle)
-        path.append((number, above, middle))
-    return path
+def read_words(machine: Machine, read: Tree, disjunct: Disjunct, node: Node, where: str) -> Sequence[int] | None:
+    """The multipliers of a leaf in 16 bits: of a disjunct's inequalities, then of the path's phase splits."""
+    if not read.weighted:
+        return None
+    raw = machine.take(2 * (len(disjunct) + len(node.phases)), where)
+    return [raw[k] | raw[k + 1] << 8 for k in range(0, len(raw), 2)]
 
 
-def leaf_jobs(
-    machine: Machine, goal: Goal, read: Tree, path: Sequence[Split], where: str
-) -> Iterator[tuple[Combination, Job]]:
-    """For each disjunct the combination that refutes it at this leaf."""
-    phases = sum(machine.program.values[read.entries[number][0]].kind != "input" for number, _, _ in path)
-    for disjunct in goal.bad:
-        words = None
-        if read.weighted:
-            raw = machine.take(2 * (len(disjunct) + phases), where)
-            words = [raw[k] | raw[k + 1] << 8 for k in range(0, len(raw), 2)]
-        combined, tightened = combination(machine, read, disjunct, path, words)
-        yield combined, negated(combined, take_slopes(machine, read.listing, where), path=tightened)
+def read_slopes(machine: Machine, read: Tree, before: bytes, where: str) -> bytes:
+    """The slopes of a leaf, given as differences modulo 256 from those of the leaf before."""
+    changes = machine.take(read.slopes, where)
+    slopes = bytes([(a + b) & 255 for a, b in zip(before, changes, strict=True)])
+    if slopes and max(slopes) > 1 << SLOPE_BITS:
+        raise Rejected(where, "a slope is above 1")
+    return slopes
+
+
+def named(read: Tree, slopes: bytes) -> dict[str, dict[int, int]]:
+    """Slopes in the order of the listing, by ReLU and neuron."""
+    taken = iter(slopes)
+    return {name: {neuron: next(taken) for neuron in neurons} for name, neurons in read.listing}
 
 
 def combination(
-    machine: Machine, read: Tree, disjunct: Disjunct, path: Sequence[Split], words: Sequence[int] | None
-) -> tuple[Combination, Path]:
-    """The inequalities that refute a disjunct at a leaf with their multipliers, first its own, then the phase splits of
-    the path from the root (1 and 0 if no words are given); and the ends that the path tightens."""
-    cuts, tightened = [], []
-    for number, above, middle in path:
-        name, index = read.entries[number]
-        tightened.append((name, index, not above, middle))
-        if machine.program.values[name].kind != "input":
-            cuts.append(read.cuts[number][above])
+    read: Tree, disjunct: Disjunct, phases: Sequence[tuple[int, bool]], words: Sequence[int] | None
+) -> Combination:
+    """The inequalities that refute a disjunct at a leaf with their multipliers: its own (1 if no words are given), then
+    the phase splits of the path from the root (0)."""
     if words is None:
-        return [((1, 0), row) for row in disjunct], tightened
-    return list(
-        zip(map(short, map(int, words[: len(disjunct) + len(cuts)])), [*disjunct, *cuts], strict=True)
-    ), tightened
+        return [((1, 0), row) for row in disjunct]
+    known = [*disjunct, *(read.cuts[number][above] for number, above in phases)]
+    return list(zip(map(short, words), known, strict=True))

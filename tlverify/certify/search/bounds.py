@@ -39,6 +39,11 @@ class Network:
         return [node for node in self.graph.nodes if node.op == "relu"]
 
 
+def supported(graph: Graph) -> bool:
+    """Whether the search has a rule for every op of the graph."""
+    return all(node.op in FORWARD for node in graph.nodes)
+
+
 def prepare(graph: Graph) -> Network:
     """Raises UnsupportedOp, naming the node, if the search cannot handle the graph."""
     for node in graph.nodes:

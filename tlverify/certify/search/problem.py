@@ -68,7 +68,7 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
             ("upper", "upper", _above),
         )
     }
-    inner = {n: np.array([[*map(_inside, c.lower[n], c.upper[n])] for c in claims]) for n in names}
+    inner = {n: np.array([[*map(inside, c.lower[n], c.upper[n])] for c in claims]) for n in names}
     ends["inner_lower"] = {name: pairs[..., 0] for name, pairs in inner.items()}
     ends["inner_upper"] = {name: pairs[..., 1] for name, pairs in inner.items()}
     counts = form(claims[0])
@@ -78,11 +78,11 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
     bound = np.zeros((len(claims), total))
     for b, claim in enumerate(claims):
         for r, inequality in enumerate(row for conjuncts in claim.bad for row in conjuncts):
-            bound[b, r] = _nearest(inequality.bound)
+            bound[b, r] = nearest(inequality.bound)
             for name, index, coefficient in inequality.terms:
                 if name not in rows:
                     rows[name] = np.zeros((len(claims), total, network.sizes[name]))
-                rows[name][b, r, index] += _nearest(coefficient)
+                rows[name][b, r, index] += nearest(coefficient)
     disjuncts = [np.arange(a, b) for a, b in pairwise(starts)]
     return Problem(network, claims, **ends, rows=rows, bound=bound, disjuncts=disjuncts)
 
@@ -90,31 +90,32 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
 LARGEST = 1e300  # ends, bounds and coefficients are held to this; the kernel has the exact ones
 
 
-def _nearest(value: Fraction) -> float:
+def nearest(value: Fraction) -> float:
+    """The nearest float64, held to LARGEST."""
     return float(min(max(value, -Fraction(LARGEST)), Fraction(LARGEST)))
 
 
 def _below(value: Fraction) -> float:
-    nearest = _nearest(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+    found = nearest(value)
+    return found if Fraction(found) <= value else math.nextafter(found, -math.inf)
 
 
 def _above(value: Fraction) -> float:
     return -_below(-value)
 
 
-def _inside(lower: Fraction, upper: Fraction) -> tuple[float, float]:
+def inside(lower: Fraction, upper: Fraction) -> tuple[float, float]:
     """The least and the greatest float32 between two ends, or else float64; crossed if there is none of either."""
     with np.errstate(over="ignore"):
         low, high = _up(lower, np.float32), -_up(-upper, np.float32)
-    if low <= high and abs(low) != math.inf and abs(high) != math.inf:
-        return low, high
-    return _up(lower, np.float64), -_up(-upper, np.float64)
+    if not low <= high or abs(low) == math.inf or abs(high) == math.inf:
+        low, high = _up(lower, np.float64), -_up(-upper, np.float64)
+    return low + 0.0, high + 0.0  # no -0.0, which NumPy's generators take for negative
 
 
 def _up(value: Fraction, kind: type[np.float32] | type[np.float64]) -> float:
     """The least float of a kind that is >= value."""
-    nearest = kind(_nearest(value))
-    if not np.isfinite(nearest) or Fraction(float(nearest)) >= value:
-        return float(nearest)
-    return float(np.nextafter(nearest, kind(np.inf)))
+    found = kind(nearest(value))
+    if not np.isfinite(found) or Fraction(float(found)) >= value:
+        return float(found)
+    return float(np.nextafter(found, kind(np.inf)))

@@ -1,0 +1,72 @@
+# ruff: noqa: E501
+"""Wrong arithmetics: one line of the real one changed. Each breaks the law named beside it, so the laws can fail."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import tlverify.certify.interval
+
+from ..kernel.test_mutants import mutant
+from .laws import LAWS, load
+
+SOURCE = Path(tlverify.certify.interval.__file__).parent
+TABLES, COMBINATIONS = "tables_and_bounds_hold", "combinations_are_charged"
+CANCELLING = "cancelling_combinations_are_charged"
+
+MUTANTS = [
+    # engine.py
+    ("halves share their tables", "engine", "end[rows].copy() if name in self.own else end for", "end[rows].copy() if len(end) > 1 else end for", "tables_are_inherited"),
+    ("rounding of the center lost", "engine", " + far * gamma(n)", "", TABLES),
+    ("rounding of a forward bound lost", "engine", "low, high = center - around, center + around", "low, high = center - around * 0.5, center + around * 0.5", TABLES),
+    ("radius lost", "engine", "around = around + matrix.forward(width, matrix.magnitude) * (1 + gamma(n)) + far * gamma(n)", "around = around + far * gamma(n)", TABLES),
+    ("signed radius", "engine", "matrix.forward(width, matrix.magnitude)", "matrix.forward(width, matrix.weight)", TABLES),
+    ("chord of a wider range", "engine", "high / width", "high / (width + 1)", TABLES),
+    ("chord for the lower line", "engine", "taken = numpy.minimum(row, 0.0)", "taken = numpy.maximum(row, 0.0)", TABLES),
+    ("intercept lost", "engine", "gained = -numpy.einsum(", "gained = 0 * numpy.einsum(", TABLES),
+    ("greatest for least", "engine", "numpy.where(row > 0, low, high)", "numpy.where(row > 0, high, low)", TABLES),
+    ("rounding of products lost", "engine", "lost = numpy.abs(row) @ vector +", "lost = 0 * numpy.abs(row) @ vector +", TABLES),
+    ("rounding at the inputs lost", "engine", "lost = gamma(n + 2) *", "lost = 0 *", "sums_over_inputs_are_charged"),
+    ("all errors lost", "engine", "total - error * SLACK * SLACK", "total", TABLES),
+    ("errors of the start lost", "engine", "(0.0 if error is None else error)", "0.0", CANCELLING),
+    ("lower end of the upper row", "engine", "numpy.maximum(low[at, index], found[0])", "numpy.maximum(low[at, index], found[1])", TABLES),
+    ("upper end of the wrong sign", "engine", "numpy.minimum(high[at, index], -found[1])", "numpy.minimum(high[at, index], found[1])", TABLES),
+    ("bounds of the first region for all", "engine", "ends if len(ends) == 1 else ends[at]", "ends[:1]", TABLES),
+    ("bounds of the region before", "engine", "ends if len(ends) == 1 else ends[at]", "ends if len(ends) == 1 else ends[at - 1]", TABLES),
+    ("bias of one sign", "engine", "bias * sign[:, None]", "bias * abs(sign[:, None])", TABLES),
+    ("bias of a rebound lost", "engine", "network.biases[name][index] if name in network.biases", "0 * network.biases[name][index] if name in network.biases", TABLES),
+    ("row of another entry", "engine", "matrix.weight[index] * sign", "matrix.weight[index - 1] * sign", TABLES),
+    ("bias of a pass lost", "engine", "gained = row @ network.biases[name]", "gained = 0 * row @ network.biases[name]", TABLES),
+    ("second use overwrites the first", "engine", "pending[name] = pending[name] + part", "pending[name] = part", TABLES),
+    ("upper ends of another part", "engine", "all_of([t.upper for t in tables])", "all_of([t.upper for t in tables[::-1]])", TABLES),
+    # tree.py
+    ("half above is the half below", "tree", "above.lower[name][rows, index] = middle", "above.upper[name][rows, index] = middle", "every_leaf_is_refuted"),
+    ("halves do not meet", "tree", "above.lower[name][rows, index] = middle", "above.lower[name][rows, index] = middle + 0.125", "halves_meet"),
+    ("phase of the other half", "tree", "below.upper[name][rows, index] = numpy.minimum(below.upper[name][rows, index], 0.0)", "below.lower[name][rows, index] = numpy.maximum(below.lower[name][rows, index], 0.0)", "phases_are_cut"),
+    ("halves exchanged", "tree", "[below.numbers + 1, shape.half_above[below.numbers]]", "[shape.half_above[below.numbers], below.numbers + 1]", "halves_in_order"),
+    ("tables of the first leaf", "tree", "refuter.refute(machine, reaches, block, at, path", "refuter.refute(machine, reaches, block, 0 * at, path", "tables_are_inherited"),
+    ("the best leaf alone", "tree", "{*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}", "{int(found.argmax())}", "every_leaf_is_refuted"),
+    ("rest of a block lost", "tree", "stack.append(block.part(slice(BLOCK, None)))", "pass", "every_leaf_of_many_is_refuted"),
+    ("another part of a block twice", "tree", "block = block.part(slice(BLOCK))", "block = block.part(slice(BLOCK, None))", "every_leaf_of_many_is_refuted"),
+    ("last disjunct left out", "tree", "enumerate(refuters)", "enumerate(refuters[:1])", "disjuncts_of_trees_count"),
+    ("negation lost", "tree", "-(own @ matrix)", "(own @ matrix)", COMBINATIONS),
+    ("cut of the other phase", "tree", "turns[mine] % 2 == 1, -1.0, 1.0", "turns[mine] % 2 == 1, 1.0, -1.0", "phases_are_cut"),
+    ("multipliers twice as large", "tree", "(words >> 10) - 42", "(words >> 10) - 41", COMBINATIONS),
+    ("rounding of rows lost", "tree", "(off * size * far +", "(0 * size * far +", CANCELLING),
+    ("rounding of bounds lost", "tree", "error = off * (own", "error = 0 * (own", CANCELLING),
+    ("slopes up to 2", "tree", "/ 2.0**SLOPE_BITS", "/ 2.0 ** (SLOPE_BITS - 1)", "slopes_are_at_most_1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "old", "new", "law"), [row[1:] for row in MUTANTS], ids=[row[0] for row in MUTANTS])
+def test_wrong_arithmetic_is_caught(tmp_path, monkeypatch, module, old, new, law):
+    package = mutant(tmp_path, module, old, new, SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        wrong = load(package)
+        with pytest.raises(AssertionError):
+            LAWS[law](wrong)
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]

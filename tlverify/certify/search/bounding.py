@@ -1,0 +1,183 @@
+"""Bounds of every ReLU's input over a region: intervals, CROWN, and small trees; and the steps that prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlverify.certify.claim import Claim
+from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
+from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.search.dual import Relaxation, evaluate
+from tlverify.certify.search.emit import Steps
+from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
+from tlverify.certify.search.layers import Array, Layers, floats, forward
+from tlverify.certify.search.tighten import BATCH, Tree, grow
+from tlverify.certify.tree_writer import ONE
+
+LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
+BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
+HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
+
+
+@dataclass(frozen=True)
+class Table:
+    """Bounds of each layer's input, (n,)."""
+
+    lower: list[Double]
+    upper: list[Double]
+
+    def copy(self) -> Table:
+        return Table([part.copy() for part in self.lower], [part.copy() for part in self.upper])
+
+    @property
+    def unstable(self) -> list[int]:
+        """How many neurons of each layer may have either sign."""
+        return [int(((low < 0) & (high > 0)).sum()) for low, high in zip(self.lower, self.upper, strict=True)]
+
+
+def intervals(program: Program, layers: Layers, claim: Claim) -> Table:
+    """What the kernel's interval steps give."""
+    known: dict[str, Interval] = {name: enclose(claim.lower[name], claim.upper[name]) for name in program.inputs}
+    for name, value in program.values.items():
+        if value.kind != "input":
+            found = enclose_value(value, known)
+            if value.direct is not None:
+                found = intersect(found, value.direct([known[s] for s in value.direct_sources]))
+            known[name] = found
+    ends = [known[layer.source] for layer in layers.layers]
+    return Table([floats(e.lower, e.exponent) for e in ends], [floats(e.upper, e.exponent) for e in ends])
+
+
+def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
+    """Backward bounds, with default slopes, of all neurons that may have either sign; layer by layer."""
+    table = table.copy()
+    folding = Folding(layers, box)
+    for k, layer in enumerate(layers.layers):
+        lower, upper = table.lower[k], table.upper[k]
+        open_ = np.flatnonzero((lower < 0) & (upper > 0))
+        if folding.depth and len(open_) and layer.splittable:
+            relaxation = Relaxation.of(folding.fold())
+            rows = single(folding.rows(layer.form)).take(open_)
+            low = _plain(relaxation, rows, 1)
+            high = -_plain(relaxation, rows, -1)
+            lower[open_] = np.maximum(lower[open_], low)
+            upper[open_] = np.minimum(upper[open_], high)
+            steps.bound(layer.source, open_.tolist(), open_.tolist())
+        folding.extend(lower, upper)
+    return table
+
+
+def _plain(relaxation: Relaxation, rows: Rows, sign: int) -> Double:
+    """Bounds of sign * rows with default slopes, less what rounding may cost."""
+    parts = []
+    for first in range(0, len(rows.constant), BATCH):
+        index = np.arange(first, min(first + BATCH, len(rows.constant)))
+        found = evaluate(relaxation, rows.take(index, sign), relaxation.root(len(index)), gradient=False)
+        parts.append(found.lower.astype(np.float64) - found.error)
+    return np.concatenate(parts)
+
+
+@dataclass
+class Samples:
+    """The least and greatest input seen of each neuron, by layer: what no bound can be better than."""
+
+    low: list[Double]
+    high: list[Double]
+
+    @classmethod
+    def none(cls, layers: Layers) -> Samples:
+        shape = [layer.size for layer in layers.layers]
+        return cls([np.full(n, np.inf) for n in shape], [np.full(n, -np.inf) for n in shape])
+
+    def add(self, inner: Sequence[Array]) -> None:
+        for k, values in enumerate(inner):
+            self.low[k] = np.minimum(self.low[k], values.min(0))
+            self.high[k] = np.maximum(self.high[k], values.max(0))
+
+
+def tighten(
+    layers: Layers,
+    box: Box,
+    table: Table,
+    samples: Samples,
+    steps: Steps,
+    leaves: int,
+    late: Callable[[], bool],
+) -> tuple[Table, Folding, int]:
+    """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
+    table = table.copy()
+    folding = Folding(layers, box)
+    work = 0
+    for k, layer in enumerate(layers.layers):
+        lower, upper = table.lower[k], table.upper[k]
+        open_ = np.flatnonzero((lower < 0) & (upper > 0))
+        if folding.depth and len(open_) and layer.splittable and not late():
+            relaxation = Relaxation.of(folding.fold())
+            rows = single(folding.rows(layer.form))
+            corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
+            points = np.concatenate([found.corner for found in corners])
+            samples.add(forward(layers, box.center + box.radius * points)[0])
+            work += _tighten_layer(layers, k, relaxation, rows, open_, lower, upper, samples, steps, leaves, late)
+        folding.extend(lower, upper)
+    return table, folding, work
+
+
+def _tighten_layer(
+    layers: Layers,
+    k: int,
+    relaxation: Relaxation,
+    rows: Rows,
+    open_: Ints,
+    lower: Double,
+    upper: Double,
+    samples: Samples,
+    steps: Steps,
+    leaves: int,
+    late: Callable[[], bool],
+) -> int:
+    """Trees for both sides of the open neurons; improves `lower` and `upper` in place."""
+    source = layers.layers[k].source
+    entries = np.concatenate([open_, open_])
+    is_upper = np.arange(len(entries)) >= len(open_)
+    sign = np.where(is_upper, -1, 1)
+    possible = np.where(is_upper, samples.high[k][entries] < 0, samples.low[k][entries] > 0)
+    leaves *= BOTTOM[min(k, len(BOTTOM)) - 1]
+    budget = np.where(possible, leaves, max(1, round(leaves * HOPELESS_SHARE))).astype(np.intp)
+    start = rows.take(entries, sign)
+    goal = np.where(possible, 0, np.inf).astype(np.float32)
+    grown = grow(relaxation, start, goal, budget, late)
+    proved = grown.lower.astype(np.float64)
+    known = np.where(is_upper, -upper[entries], lower[entries])
+    gain = proved - known
+    worth = gain > LEAST_GAIN * (upper[entries] - lower[entries])
+    flat: list[tuple[int, bool, Tree, float]] = []
+    deep: list[tuple[int, bool, Tree, float]] = []
+    for r in np.flatnonzero(worth).tolist():
+        one = len(grown.trees[r].leaves) == 1
+        row = (int(entries[r]), bool(is_upper[r]), grown.trees[r], float(proved[r]) if one else _at(float(proved[r])))
+        (flat if one else deep).append(row)
+    if flat:
+        steps.bound_with_slopes(layers, relaxation, source, [row[:3] for row in flat])
+    for index, above, tree, bound in deep:
+        steps.lemma(source, index, above, -bound if above else bound)
+        steps.tree(layers, relaxation, tree, np.full((len(tree.leaves), 1), np.uint16(ONE)))
+    for index, above, _, bound in (*flat, *deep):
+        if above:
+            upper[index] = min(upper[index], -bound)
+        else:
+            lower[index] = max(lower[index], bound)
+    return grown.bounded * cost(relaxation)
+
+
+def _at(bound: float) -> float:
+    """What a lemma claims: 0 is enough if a sign is proved; else the bound, in few digits."""
+    return 0.0 if bound >= 0 else float(np.floor(bound * 2**20) / 2**20)
+
+
+def cost(relaxation: Relaxation) -> int:
+    """Multiplications to bound one node, about."""
+    size = relaxation.fold.size
+    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

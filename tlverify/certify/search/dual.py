@@ -1,0 +1,185 @@
+"""Lower bounds of linear functions over a folded network, for many nodes of branch and bound at once.
+
+A node fixes the phase of some neurons. Its dual variables are a lower slope alpha in [0, 1] for each unstable neuron
+and a multiplier beta >= 0 for each fixed phase (alpha-beta-CROWN: Xu et al. 2021, Wang et al. 2021). The derivative of
+the bound by alpha_i is max(a_i, 0) z_i, by beta_i it is -s_i z_i, with a_i the coefficient on relu(z_i), s_i the phase,
+and z at the minimising corner under the same relaxation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlverify.certify.search.fold import Fold, Rows
+
+SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
+MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
+ERROR = 2.0**-21  # the kernel keeps 22 bits of a coefficient
+SINGLE = 2.0**-19  # rounding of sums in float32
+LEAST = 2.0**-30  # a multiplier below this is 0
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Dual variables (batch, neurons): alpha in 1/128 (uint8), beta (float32), phase in -1, 0, 1 (int8)."""
+
+    alpha: Any
+    beta: Any
+    phase: Any
+
+    def take(self, index: Any) -> Nodes:
+        return Nodes(self.alpha[index], self.beta[index], self.phase[index])
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A lower bound of each node's row, and what it was made of.
+
+    `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 0, 1} the minimising t, `z` the
+    neurons' inputs there (None unless asked for; of no use after `optimize`), `error` what the kernel's roundings and
+    float32 may cost, at most.
+    """
+
+    lower: Any
+    a: Any
+    corner: Any
+    z: Any
+    error: Any
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Chord slopes and intercepts (neurons,) of a fold, in float32."""
+
+    fold: Fold
+    chord: Any
+    intercept: Any
+
+    @classmethod
+    def of(cls, fold: Fold) -> Relaxation:
+        chord = fold.upper / (fold.upper - fold.lower)
+        return cls(fold, chord, -chord * fold.lower)
+
+    def root(self, count: int) -> Nodes:
+        """`count` nodes with no phase fixed and the adaptive slope: 1 if upper > -lower, else 0."""
+        default = np.where(self.fold.upper > -self.fold.lower, SLOPE_ONE, 0).astype(np.uint8)
+        shape = (count, self.fold.size)
+        return Nodes(np.tile(default, (count, 1)), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
+
+
+def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool = True) -> Bounds:
+    """Bounds of the rows `start`, one for each node."""
+    fold, rows = relaxation.fold, relaxation.fold.rows
+    open_, active = nodes.phase == 0, nodes.phase > 0
+    below = np.where(open_, nodes.alpha * np.float32(1 / SLOPE_ONE), active).astype(np.float32)
+    above = np.where(open_, relaxation.chord, active).astype(np.float32)
+    intercept = np.where(open_, relaxation.intercept, np.float32(0))
+    a = start.u.copy()
+    weight = -(nodes.phase * nodes.beta)
+    error = np.zeros(len(a), np.float32)
+    largest = np.maximum(np.abs(start.u).max(1, initial=0), np.abs(start.t).max(1, initial=0))
+    for (first, last), reach in zip(reversed(fold.ends), reversed(fold.reach), strict=True):
+        part = slice(first, last)
+        own = a[:, part]
+        weight[:, part] += np.maximum(own, 0) * below[:, part] + np.minimum(own, 0) * above[:, part]
+        if last > first:
+            largest = np.maximum(own.max(1), -weight[:, part].min(1))
+            largest = np.maximum(largest, np.maximum(-own.min(1), weight[:, part].max(1)))
+        error += largest * np.float32(ERROR * reach)
+        if first:
+            a[:, :first] += weight[:, part] @ rows.u[part, :first]
+    t = start.t + weight @ rows.t
+    size = np.abs(t).sum(1)
+    gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
+    lower = start.constant + gained - size
+    error += np.float32(SINGLE) * (size + np.abs(gained) + np.abs(start.constant))
+    corner = -np.sign(t)
+    z = None
+    if gradient:
+        z = corner @ rows.t.T + rows.constant
+        value = np.empty_like(z)
+        for first, last in fold.ends:
+            part = slice(first, last)
+            if first:
+                z[:, part] += value[:, :first] @ rows.u[part, :first].T
+            own = z[:, part]
+            value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
+    return Bounds(lower, a, corner, z, error)
+
+
+def optimize(
+    relaxation: Relaxation, start: Rows, nodes: Nodes, steps: int, rate: float = 0.25, decay: float = 0.9
+) -> tuple[Nodes, Bounds]:
+    """Projected Adam on the duals, each node's best kept; slopes and multipliers stay as a certificate keeps them."""
+    found = evaluate(relaxation, start, nodes)
+    if not relaxation.fold.size or not steps:
+        return nodes, found
+    best_nodes, best = nodes, found
+    alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
+    beta = nodes.beta
+    open_ = nodes.phase == 0
+    scale = np.abs(found.a)
+    scale = np.where(open_, np.float32(1), scale + np.float32(0.1) * scale.max(1, keepdims=True))
+    first = second = np.float32(0)
+    for step in range(1, steps + 1):
+        gradient = np.where(open_, np.maximum(found.a, 0), -nodes.phase * scale) * found.z
+        first = np.float32(0.9) * first + np.float32(0.1) * gradient
+        second = np.float32(0.99) * second + np.float32(0.01) * gradient * gradient
+        move = (first / np.float32(1 - 0.9**step)) / (np.sqrt(second / np.float32(1 - 0.99**step)) + np.float32(1e-12))
+        move *= np.float32(rate * decay ** (step - 1)) * scale
+        alpha = np.clip(np.where(open_, alpha + move, alpha), 0, 1)
+        beta = np.maximum(np.where(open_, 0, beta + move), 0)
+        kept = Nodes(np.rint(alpha * SLOPE_ONE).astype(np.uint8), shorten(beta), nodes.phase)
+        found = evaluate(relaxation, start, kept, gradient=step < steps)
+        best_nodes, best = _better(best_nodes, best, kept, found)
+    return best_nodes, best
+
+
+def _better(old: Nodes, old_bounds: Bounds, new: Nodes, new_bounds: Bounds) -> tuple[Nodes, Bounds]:
+    better = new_bounds.lower > old_bounds.lower
+    if better.all():
+        return new, new_bounds
+    wide = better[:, None]
+
+    def pick(one: Any, two: Any) -> Any:
+        return np.where(wide if one.ndim == 2 else better, one, two)
+
+    nodes = Nodes(pick(new.alpha, old.alpha), pick(new.beta, old.beta), old.phase)
+    names = ("lower", "a", "corner", "error")
+    lower, a, corner, error = (pick(getattr(new_bounds, name), getattr(old_bounds, name)) for name in names)
+    return nodes, Bounds(lower, a, corner, new_bounds.z, error)
+
+
+def shorten(beta: Any) -> Any:
+    """Multipliers cut to ten bits, below LEAST to 0."""
+    cut = (np.ascontiguousarray(beta, dtype=np.float32).view(np.uint32) & MANTISSA).view(np.float32)
+    return np.where(cut < LEAST, np.float32(0), cut)
+
+
+def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
+    """The halves of each node by its neuron, first all below 0 and then all above, with multipliers that leave the
+    bound no worse than the parent's; `a` (batch,) is the coefficient on the neuron's output there."""
+    count = np.arange(len(neuron))
+    both = Nodes(*(np.concatenate([part, part]) for part in (parent.alpha, parent.beta, parent.phase)))
+    alpha = parent.alpha[count, neuron] * np.float32(1 / SLOPE_ONE)
+    positive = np.maximum(a, 0)
+    both.phase[count, neuron], both.phase[count + len(count), neuron] = -1, 1
+    both.beta[count, neuron] = shorten(positive * alpha)
+    both.beta[count + len(count), neuron] = shorten(positive * (1 - alpha))
+    return both
+
+
+def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
+    """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
+
+    Where no upper line is in use, what the lower lines may lose. Negative: nothing to split.
+    """
+    splittable = (nodes.phase == 0) & relaxation.fold.splittable
+    loss = -np.minimum(found.a, 0) * relaxation.intercept
+    alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
+    gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
+    score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
+    return np.where(splittable, score, np.float32(-1))

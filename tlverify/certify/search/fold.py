@@ -1,0 +1,154 @@
+"""Folding a network over a region: neurons of known sign are merged away, and only unstable ones are left.
+
+With x = center + radius t, |t| <= 1, and u = relu(z) of the unstable neurons, in order of their layers,
+
+    z = D t + M u + d,    M strictly lower triangular by layers,
+
+and every row to be bounded is a linear function of t and u as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify.search.layers import INPUT, Affine, Layers
+
+Single = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.intp]
+Double = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Box:
+    """The region, inputs in one vector: center and radius, (n,)."""
+
+    center: Double
+    radius: Double
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Linear functions t (rows, inputs), u (rows, neurons), constant (rows,)."""
+
+    t: Any
+    u: Any
+    constant: Any
+
+    def take(self, index: Ints, sign: Any = 1) -> Rows:
+        """Rows by number, each times its sign."""
+        column = np.asarray(sign, dtype=self.t.dtype)
+        wide = column[:, None] if column.ndim else column
+        return Rows(self.t[index] * wide, self.u[index] * wide, self.constant[index] * column)
+
+    def combine(self, weights: Any) -> Rows:
+        """weights (k, rows) @ rows."""
+        return Rows(weights @ self.t, weights @ self.u, weights @ self.constant)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The unstable neurons of the layers before `depth`.
+
+    `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
+    `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
+    """
+
+    rows: Rows
+    ends: Sequence[tuple[int, int]]
+    layer: Ints
+    index: Ints
+    lower: Single
+    upper: Single
+    splittable: npt.NDArray[np.bool_]
+    reach: Sequence[float]
+
+    @property
+    def size(self) -> int:
+        return len(self.layer)
+
+
+class Folding:
+    """Folds layer after layer, as their bounds become known."""
+
+    def __init__(self, layers: Layers, box: Box) -> None:
+        self.layers = layers
+        self.box = box
+        self.forms: list[Rows] = []  # of each layer's input, over the neurons of the layers before it
+        self.unstable: list[Ints] = []
+        self.active: list[Ints] = []
+        self.lower: list[Double] = []
+        self.upper: list[Double] = []
+        self._values: dict[int, int] = {}
+
+    @property
+    def depth(self) -> int:
+        return len(self.unstable)
+
+    def extend(self, lower: Double, upper: Double) -> None:
+        """The next layer's bounds."""
+        form = self.rows(self.layers.layers[self.depth].form)
+        self.forms.append(form)
+        self.unstable.append(np.flatnonzero((lower < 0) & (upper > 0)))
+        self.active.append(np.flatnonzero(lower >= 0))
+        self.lower.append(lower)
+        self.upper.append(upper)
+
+    def rows(self, form: Affine) -> Rows:
+        """An affine function of the folded layers over what is left of them."""
+        size = len(form.bias)
+        starts = np.cumsum([0, *map(len, self.unstable)])
+        t = np.zeros((size, self.layers.inputs))
+        u = np.zeros((size, int(starts[-1])))
+        constant = form.bias.copy()
+        for key, matrix in form.parts.items():
+            if key == INPUT:
+                t += np.diag(self.box.radius) if matrix is None else matrix * self.box.radius
+                constant += self.box.center if matrix is None else matrix @ self.box.center
+                continue
+            alive, open_ = self.active[key], self.unstable[key]
+            whole = np.eye(size) if matrix is None else matrix
+            inner, weight = self.forms[key], whole[:, alive]
+            t += weight @ inner.t[alive]
+            u[:, : inner.u.shape[1]] += weight @ inner.u[alive]
+            constant += weight @ inner.constant[alive]
+            u[:, starts[key] : starts[key + 1]] += whole[:, open_]
+        return Rows(t, u, constant)
+
+    def fold(self) -> Fold:
+        """What is left of the layers so far."""
+        counts = [len(index) for index in self.unstable]
+        starts = np.cumsum([0, *counts]).tolist()
+        total = starts[-1]
+        t = np.zeros((total, self.layers.inputs), dtype=np.float32)
+        u = np.zeros((total, total), dtype=np.float32)
+        constant, lower, upper = (np.zeros(total, dtype=np.float32) for _ in range(3))
+        layer, index = np.zeros(total, dtype=np.intp), np.zeros(total, dtype=np.intp)
+        splittable = np.zeros(total, dtype=bool)
+        for k, open_ in enumerate(self.unstable):
+            part, form = slice(starts[k], starts[k + 1]), self.forms[k]
+            t[part], constant[part] = form.t[open_], form.constant[open_]
+            u[part, : form.u.shape[1]] = form.u[open_]
+            lower[part], upper[part] = self.lower[k][open_], self.upper[k][open_]
+            layer[part], index[part] = k, open_
+            splittable[part] = self.layers.layers[k].splittable
+        ends = [(starts[k], starts[k + 1]) for k in range(len(counts))]
+        reach = [
+            float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
+        ]
+        return Fold(Rows(t, u, constant), ends, layer, index, lower, upper, splittable, reach)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """One after another."""
+    t, u, constant = (np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "u", "constant"))
+    return Rows(t, u, constant)
+
+
+def single(rows: Rows) -> Rows:
+    """In float32."""
+    return Rows(rows.t.astype(np.float32), rows.u.astype(np.float32), rows.constant.astype(np.float32))

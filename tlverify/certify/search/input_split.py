@@ -1,0 +1,192 @@
+"""Branch and bound for networks of few inputs: boxes are halved, and phases split once few neurons are unstable.
+
+Bounds are those of the arithmetic `interval`, the same that checks the certificate: in each part only the neurons that
+may still have either sign are bounded again. What made the difference on ACAS Xu, in order: the dimension to halve by
+what each input contributes to the relaxation gaps; adaptive lower slopes; refuting all inequalities of a disjunct and
+the path's half-spaces together; phase splits, always in the earliest layer that has an unstable neuron, where the
+half-space is exact.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlverify.certify import certificate
+from tlverify.certify.claim import Claim
+from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.program import Program
+from tlverify.certify.search.boxes import Block, Bounder, Words, joined
+from tlverify.certify.search.layers import Layers, forward
+from tlverify.certify.search.phases import Search
+from tlverify.certify.search.points import BadSet, attack
+from tlverify.certify.search.problem import inside
+from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
+from tlverify.certify.tree_writer import tree
+
+BLOCK = 256  # parts bounded together
+PHASE_LIMIT = 8  # unstable neurons up to which phases are split
+ATTACK_SHARE = 0.2  # of the time, after the first round
+
+
+def propose_boxes(
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
+) -> Iterator[bytes]:
+    """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound."""
+    root = prepare_root(program, read_claim(claim.data, program))
+    bad = BadSet(root.rows, root.bounds, root.disjuncts)
+    inner = np.array(
+        [inside(*ends) for name in program.inputs for ends in zip(claim.lower[name], claim.upper[name], strict=True)]
+    )
+    has_points = bool((inner[:, 0] <= inner[:, 1]).all())
+    begin, attacking, rounds = time.perf_counter(), 0.0, 0
+    for found in branch(root, search):
+        if isinstance(found, Tree):
+            yield certificate.proof(claim.digest, *_steps(root, found))
+            return
+        if not has_points:
+            continue
+        candidates = np.clip(found, inner[:, 0], inner[:, 1])
+        score = bad.badness(forward(layers, candidates)[1])[0]
+        best = candidates[score.argmax()]
+        now = time.perf_counter()
+        if score.max() < 0 and attacking <= ATTACK_SHARE * (now - begin):
+            best, reached = attack(layers, bad, inner[:, 0], inner[:, 1], rng)
+            attacking += time.perf_counter() - now
+            rounds += 1
+            search.log.append(f"attack {rounds}: {reached:.3g}")
+            score = np.array([reached])
+        if score.max() >= 0:
+            yield certificate.witness(claim.digest, np.split(best, list(layers.offsets.values())[1:]))
+
+
+def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:
+    """The steps of the root and the tree's, with the payload."""
+    order = found.preorder()
+    template = [{"rule": "rebound", "node": name} for name in root.layers if root.program.values[name].kind == "affine"]
+    words = [found.words[number] for number in order if found.split[number] < 0]
+    plain = all(len(part) == 1 for leaf in words for part in leaf)  # single inequalities need no multipliers
+    step, payload = tree(
+        [found.split[number] for number in order], list(found.entries), template, None, None if plain else words
+    )
+    return [*root.steps, step], payload
+
+
+@dataclass
+class Tree:
+    """The tree so far. Of node i: what it splits (an index into `entries`, -1 if it does not), its half below (the half
+    above is the next), its depth in phase splits, and for a leaf the multipliers of each disjunct."""
+
+    entries: dict[tuple[str, int], int] = field(default_factory=dict)
+    split: list[int] = field(default_factory=lambda: [-1])
+    below: list[int] = field(default_factory=lambda: [-1])
+    depth: list[int] = field(default_factory=lambda: [0])
+    words: dict[int, list[Words]] = field(default_factory=dict)
+
+    def entry(self, name: str, index: int) -> int:
+        return self.entries.setdefault((name, index), len(self.entries))
+
+    def halve(self, number: int, entry: int, phase: bool) -> int:
+        """Split a node; the number of its half below."""
+        self.split[number], self.below[number] = entry, len(self.split)
+        self.split += [-1, -1]
+        self.below += [-1, -1]
+        self.depth += [self.depth[number] + phase] * 2
+        return len(self.split) - 2
+
+    def preorder(self) -> list[int]:
+        """Node numbers as they stand in a certificate."""
+        order, stack = [], [0]
+        while stack:
+            number = stack.pop()
+            order.append(number)
+            if self.split[number] >= 0:
+                stack += [self.below[number] + 1, self.below[number]]
+        return order
+
+
+def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
+    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree, if it is complete."""
+    tree, inputs = Tree(), len(root.inputs)
+    stack = [Block(np.zeros(1, dtype=np.intp), root.boxes, np.zeros((1, 0, inputs)), np.zeros((1, 0)))]
+    while stack:
+        if search.late():
+            return
+        block = stack.pop()
+        while len(block) < BLOCK and stack:
+            block = joined(stack.pop(), block)
+        if len(block) > BLOCK:
+            stack.append(block.part(slice(None, -BLOCK)))
+            block = block.part(slice(-BLOCK, None))
+        bounder = Bounder(root, block)
+        if len(tree.split) == 1:
+            search.lower = float(bounder.values.min())
+        closed = (bounder.values > 0).all(1)
+        for row in np.flatnonzero(closed).tolist():
+            number = int(block.numbers[row])
+            tree.words[number] = [
+                words[row, : len(mine) + tree.depth[number]]
+                for words, mine in zip(bounder.words, root.disjuncts, strict=True)
+            ]
+        search.leaves += int(closed.sum())
+        at = np.flatnonzero(~closed)
+        if len(at):
+            yield bounder.minimisers(at)
+            stack.append(_split(root, tree, block, bounder, at))
+    yield tree
+
+
+def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> Block:
+    """Both halves of the parts `at` of a block."""
+    scores, gaps = bounder.scores(at)
+    entries = np.array([tree.entry(*root.inputs[i]) for i in range(len(root.inputs))])
+    chosen = entries[scores.argmax(1)]
+    phase = np.full(len(at), -1)
+    counts = {}
+    for name in root.layers:
+        low, high = block.boxes.lower[name][at], block.boxes.upper[name][at]
+        counts[name] = ((low < 0) & (high > 0)).sum(1)
+    total = sum(counts.values())
+    few = (total > 0) & (total <= PHASE_LIMIT)
+    depth = np.array([tree.depth[number] for number in block.numbers[at].tolist()])
+    most = int((depth + few).max())
+    coefficients = np.zeros((len(at), most, len(root.inputs)))
+    constants = np.zeros((len(at), most))
+    known = min(most, block.constants.shape[1])
+    coefficients[:, :known], constants[:, :known] = block.coefficients[at, :known], block.constants[at, :known]
+    todo = few
+    for name in root.layers:  # the earliest that has an unstable neuron
+        rows = np.flatnonzero(todo & (counts[name] > 0))
+        todo = todo & (counts[name] == 0)
+        if not len(rows):
+            continue
+        low, high = block.boxes.lower[name][at[rows]], block.boxes.upper[name][at[rows]]
+        gap = np.where((low < 0) & (high > 0), gaps.get(name, np.zeros_like(low))[rows] + 1e-30 * (high - low), -1.0)
+        neuron = gap.argmax(1)
+        phase[rows] = neuron
+        chosen[rows] = [tree.entry(name, int(i)) for i in neuron]
+        plane = bounder.planes[name]
+        coefficients[rows, depth[rows]] = plane.coefficients[at[rows], neuron]
+        constants[rows, depth[rows]] = plane.constants[at[rows], neuron]
+    halved = zip(block.numbers[at].tolist(), chosen.tolist(), (phase >= 0).tolist(), strict=True)
+    numbers = np.array([tree.halve(*one) for one in halved], dtype=np.intp)
+    below, above = block.boxes.part(at), block.boxes.part(at)
+    names = list(tree.entries)
+    for entry in np.unique(chosen).tolist():
+        name, index = names[entry]
+        rows = np.flatnonzero(chosen == entry)
+        cut = np.zeros(len(rows))
+        if root.program.values[name].kind == "input":
+            cut = halfway(root, name, below.lower[name][rows, index], below.upper[name][rows, index])
+        below.upper[name][rows, index] = np.minimum(below.upper[name][rows, index], cut)
+        above.lower[name][rows, index] = np.maximum(above.lower[name][rows, index], cut)
+    sign = np.ones_like(constants)
+    sign[phase >= 0, depth[phase >= 0]] = -1.0
+    return joined(
+        Block(numbers, below, coefficients * sign[..., None], constants * sign),
+        Block(numbers + 1, above, coefficients, constants),
+    )

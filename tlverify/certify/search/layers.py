@@ -1,0 +1,194 @@
+"""A program as layers of floats: each ReLU's input as an affine function of the inputs and of earlier ReLUs.
+
+Chains of affine values are multiplied out, so that whatever the graph was made of, what is left is
+
+    z_k = W_k x + sum_j V_kj relu(z_j) + b_k.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify.kernel.program import Dense, Map, Program
+from tlverify.graph import TlverifyError
+
+Array = npt.NDArray[np.float64]
+
+MAX_ENTRIES = 1 << 24  # of one matrix: 4096 x 4096
+INPUT = -1  # the key of the inputs, beside those of the layers
+
+
+class TooLarge(TlverifyError):
+    """A matrix of the network would be too large to be kept dense."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """`sum of matrix @ source + bias`: sources are layers by number, or INPUT; a matrix is (size, source size), None is
+    the identity."""
+
+    parts: Mapping[int, Array | None]
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A ReLU: its name, the name of its input, and that input as an affine function of what is before it."""
+
+    name: str
+    source: str
+    form: Affine
+    splittable: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.form.bias)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The ReLUs of a program in order, and its outputs and inputs by name as affine functions of them.
+
+    The inputs are one vector; `offsets` says where each begins.
+    """
+
+    layers: Sequence[Layer]
+    visible: Mapping[str, Affine]
+    offsets: Mapping[str, int]
+    inputs: int
+
+
+def layers_of(program: Program) -> Layers:
+    """Raises TooLarge, naming the value."""
+    sizes = {name: program.values[name].size for name in program.inputs}
+    starts = np.cumsum([0, *sizes.values()]).tolist()
+    offsets = dict(zip(sizes, starts, strict=False))
+    total = starts[-1]
+    forms: dict[str, Affine] = {}
+    layers: list[Layer] = []
+    for name, value in program.values.items():
+        if value.kind == "input":
+            whole = None if len(sizes) == 1 else np.eye(total)[offsets[name] : offsets[name] + value.size]
+            forms[name] = Affine({INPUT: whole}, np.zeros(value.size))
+        elif value.kind == "relu":
+            split = program.values[value.source].kind == "affine"
+            layers.append(Layer(name, value.source, forms[value.source], split))
+            forms[name] = Affine({len(layers) - 1: None}, np.zeros(value.size))
+        else:
+            bias = np.zeros(value.size)
+            if value.bias is not None:
+                bias = floats(value.bias.integers, value.bias.exponent)
+            parts: dict[int, Array] = {}
+            for source, matrix in value.terms:
+                own = _Matrix(matrix, name)
+                bias = bias + own.times(forms[source].bias[:, None])[:, 0]
+                for key, inner in forms[source].parts.items():
+                    columns = total if key == INPUT else layers[key].size
+                    part = own.dense(columns) if inner is None else own.times(inner)
+                    parts[key] = part if key not in parts else parts[key] + part
+            forms[name] = Affine(parts, bias)
+    visible = {name: forms[name] for name in (*program.inputs, *program.outputs)}
+    return Layers(layers, visible, offsets, total)
+
+
+def floats(integers: Sequence[int], exponent: int) -> Array:
+    """integers * 2^exponent, rounded; infinite where too large."""
+    try:
+        return np.ldexp(np.array(integers, dtype=np.float64), exponent)
+    except OverflowError:
+        return np.array([_float(value, exponent) for value in integers])
+
+
+def _float(value: int, exponent: int) -> float:
+    drop = max(abs(value).bit_length() - 64, 0)
+    try:
+        return math.ldexp(float(value >> drop), exponent + drop)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+class _Matrix:
+    """A map of the program in floats."""
+
+    def __init__(self, matrix: Map, name: str) -> None:
+        self.name = name
+        self.matrix = matrix
+        if isinstance(matrix, Dense):
+            flat = [v for row in matrix.rows for v in row]
+            self.weight = floats(flat, matrix.exponent).reshape(matrix.out_features, matrix.in_features)
+        else:
+            depth = max(1, max((len(pairs) for pairs in matrix.entries), default=1))
+            self.index = np.zeros((matrix.size, depth), dtype=np.int64)
+            coefficients = [0] * (matrix.size * depth)
+            for row, pairs in enumerate(matrix.entries):
+                for k, (index, c) in enumerate(pairs):
+                    self.index[row, k] = index
+                    coefficients[row * depth + k] = c
+            self.coefficient = floats(coefficients, matrix.exponent).reshape(matrix.size, depth)
+
+    def times(self, right: Array) -> Array:
+        """matrix @ right."""
+        self._check(right.shape[1])
+        if isinstance(self.matrix, Dense):
+            blocks = right.reshape(self.matrix.blocks, self.matrix.in_features, -1)
+            return np.asarray(self.weight @ blocks).reshape(self.matrix.size, -1)
+        total = np.zeros((self.matrix.size, right.shape[1]))
+        for k in range(self.index.shape[1]):
+            total += self.coefficient[:, k, None] * right[self.index[:, k]]
+        return total
+
+    def dense(self, columns: int) -> Array:
+        """The matrix itself, (size, columns)."""
+        self._check(columns)
+        if isinstance(self.matrix, Dense):
+            return np.kron(np.eye(self.matrix.blocks), self.weight).astype(np.float64, copy=False)
+        total = np.zeros((self.matrix.size, columns))
+        rows = np.broadcast_to(np.arange(self.matrix.size)[:, None], self.index.shape)
+        np.add.at(total, (rows, self.index), self.coefficient)
+        return total
+
+    def _check(self, columns: int) -> None:
+        if self.matrix.size * columns > MAX_ENTRIES:
+            raise TooLarge(
+                f"value {self.name!r}: a dense matrix of {self.matrix.size} x {columns} is needed; "
+                f"the search keeps at most {MAX_ENTRIES} entries"
+            )
+
+
+def forward(layers: Layers, points: Array) -> tuple[list[Array], dict[str, Array]]:
+    """Inputs (batch, n) to the input of every ReLU, and to every visible value, each (batch, n)."""
+    known: dict[int, Array] = {INPUT: points}
+    inner: list[Array] = []
+
+    def value(form: Affine) -> Array:
+        total: Any = form.bias
+        for key, matrix in form.parts.items():
+            total = total + (known[key] if matrix is None else known[key] @ matrix.T)
+        return np.asarray(total)
+
+    for number, layer in enumerate(layers.layers):
+        inner.append(value(layer.form))
+        known[number] = np.maximum(inner[-1], 0)
+    return inner, {name: value(form) for name, form in layers.visible.items()}
+
+
+def gradient(layers: Layers, inner: list[Array], rows: Mapping[str, Array]) -> Array:
+    """The gradient (batch, n) of sum(rows[name] . value) by the inputs, at the points where `inner` was found."""
+    pending: dict[int, Any] = {}
+
+    def add(form: Affine, row: Array) -> None:
+        for key, matrix in form.parts.items():
+            pending[key] = pending.get(key, 0.0) + (row if matrix is None else row @ matrix)
+
+    for name, row in rows.items():
+        add(layers.visible[name], row)
+    for number in reversed(range(len(layers.layers))):
+        if number in pending:
+            add(layers.layers[number].form, np.where(inner[number] > 0, pending.pop(number), 0.0))
+    return np.asarray(pending.get(INPUT, np.zeros((len(next(iter(rows.values()))), layers.inputs))))

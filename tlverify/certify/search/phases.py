@@ -1,0 +1,189 @@
+"""The search for networks with many inputs: attack, bounds, branch and bound on phases, and tightening trees, by turns.
+
+One fixed schedule: each round has four times the leaves of the last, and branch and bound may cost about what the
+tightening before it did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+
+from tlverify.certify import certificate
+from tlverify.certify.claim import Claim
+from tlverify.certify.kernel.program import Program
+from tlverify.certify.search.blobs import ascend, badness
+from tlverify.certify.search.bounding import Samples, Table, cost, crown, intervals, tighten
+from tlverify.certify.search.dual import Relaxation, evaluate, optimize, shorten
+from tlverify.certify.search.emit import Steps, encode
+from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
+from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
+from tlverify.certify.search.layers import Array, Layers, forward
+from tlverify.certify.search.phase_split import Outcome, Points, refute
+
+FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
+LEAVES = (8, 32, 128, 512, 2048)  # of a tightening tree, by round
+ROOT_STEPS = 20
+COMBINE_STEPS = 12
+ATTACK = (48, 20)  # ascents and their steps
+
+
+@dataclass
+class Search:
+    """One claim being searched: when to stop, and what is known for the report."""
+
+    deadline: float = inf
+    lower: float = -inf
+    leaves: int = 0
+    log: list[str] = field(default_factory=list)
+
+    def late(self) -> bool:
+        return time.perf_counter() > self.deadline
+
+
+def propose_phases(
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
+) -> Iterator[bytes]:
+    """Certificates for the claim, for the caller to check; a rejected one does not end the search."""
+    region, goals = region_of(layers, claim), goals_of(layers, claim)
+    box = region.box
+    steps = Steps()
+    steps.interval([name for name, value in program.values.items() if value.kind != "input"])
+    samples = Samples.none(layers)
+    table = crown(layers, box, intervals(program, layers, claim), steps)
+    folding = folded(layers, box, table)
+    search.log.append(f"crown: unstable {table.unstable}")
+    work = 0.0
+    for number in range(-1, len(LEAVES)):
+        if number >= 0:
+            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late)
+            work += spent
+            search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
+        found, point = _close(layers, folding, goals, region, max(FIRST_WORK, work), search, steps)
+        if point is not None:
+            yield witness(layers, region, claim, point)
+        elif found is not None:
+            search.leaves = found.leaves
+            yield certificate.proof(claim.digest, found.steps, bytes(found.payload))
+            return
+        if search.late():
+            return
+        yield from _attack(layers, region, claim, goals, samples, rng, search)
+
+
+def folded(layers: Layers, box: Box, table: Table) -> Folding:
+    """All layers, folded by their bounds."""
+    folding = Folding(layers, box)
+    for low, high in zip(table.lower, table.upper, strict=True):
+        folding.extend(low, high)
+    return folding
+
+
+def _attack(
+    layers: Layers,
+    region: Region,
+    claim: Claim,
+    goals: list[Goal],
+    samples: Samples,
+    rng: np.random.Generator,
+    search: Search,
+) -> Iterator[bytes]:
+    """Ascents; their last points also show which neurons are unstable for certain."""
+    if not (region.inner_lower <= region.inner_upper).all():
+        return
+    best, score, last = ascend(layers, region.box, goals, rng, *ATTACK, search.late)
+    search.log.append(f"attack: {score.max():.3g}")
+    samples.add(forward(layers, region.box.center + region.box.radius * np.concatenate([best, last]))[0])
+    if score.max() >= 0:
+        yield witness(layers, region, claim, best[score.argmax()])
+
+
+def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:
+    """The certificate of a point center + radius t, moved to the nearest float32 inside the region."""
+    point = _inside(region, t)
+    parts = np.split(point, list(layers.offsets.values())[1:])
+    return certificate.witness(claim.digest, parts)
+
+
+def _inside(region: Region, t: Array) -> Array:
+    point = (region.box.center + region.box.radius * t).astype(np.float32).astype(np.float64)
+    return np.clip(point, region.inner_lower, region.inner_upper)
+
+
+def _close(
+    layers: Layers,
+    folding: Folding,
+    goals: list[Goal],
+    region: Region,
+    work: float,
+    search: Search,
+    steps: Steps,
+) -> tuple[Steps | None, Array | None]:
+    """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
+    relaxation = Relaxation.of(folding.fold())
+    combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
+    rows = joined([row for row, _ in combined])
+    _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+    order = np.argsort(root.lower - root.error)
+    search.lower = max(search.lower, float(root.lower.min()))
+    search.log.append(
+        f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons"
+    )
+    limit = int(work / cost(relaxation)) + 1
+    point: list[Array] = []
+    has_points = bool((region.inner_lower <= region.inner_upper).all())
+
+    def candidates(corners: Points) -> bool:
+        if not has_points:
+            return False
+        values = forward(layers, _all_inside(region, corners))[1]
+        score = badness(goals, values)[0]
+        if score.max() >= 0:
+            point.append(corners[score.argmax()])
+        return bool(point)
+
+    outcomes: dict[int, Outcome] = {}
+    for index in order.tolist():
+        row = rows.take(np.array([index]))
+        outcome = refute(relaxation, row, limit, search.late, candidates, ROOT_STEPS)
+        limit -= outcome.bounded
+        if point:
+            return None, point[0]
+        if outcome.tree is None:
+            search.log.append(f"goal {index}: {outcome.lower:.3g}, {outcome.open_leaves} open of {outcome.bounded}")
+            return None, None
+        outcomes[index] = outcome
+    found = steps.copy()
+    if len(goals) > 1:
+        found.cases()
+    for index, (_, weights) in enumerate(combined):
+        tree = outcomes[index].tree
+        if tree is not None:
+            found.tree(layers, relaxation, tree, np.tile(encode(weights), (len(tree.leaves), 1)))
+    return found, None
+
+
+def _all_inside(region: Region, corners: Points) -> Array:
+    return np.stack([_inside(region, corner.astype(np.float64)) for corner in corners])
+
+
+def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:
+    """The rows of a goal as one: the combination with the best root bound that multiplicative weights find."""
+    rows = single(rows)
+    count = len(rows.constant)
+    weights = np.ones(count, np.float32)
+    best, best_weights = -inf, weights
+    for _ in range(COMBINE_STEPS if count > 1 else 0):
+        total = rows.combine(weights[None])
+        found = evaluate(relaxation, total, relaxation.root(1))
+        scale = float(np.abs(total.t).sum() + np.abs(total.u).sum()) + 1e-30
+        if found.lower[0] / scale > best:
+            best, best_weights = found.lower[0] / scale, weights
+        value = rows.t @ found.corner[0] + rows.u @ np.maximum(found.z[0], 0) + rows.constant
+        weights = weights * np.exp2(np.clip(value / -np.abs(value).max(), -1, 1)).astype(np.float32)
+        weights = shorten(weights / weights.max())
+    return rows.combine(best_weights[None]), best_weights

@@ -1,0 +1,86 @@
+"""The root of a search on boxes: the claim's region with its table, by the kernel's own rules in the arithmetic
+`interval`, and the bad set as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify.interval.engine import Boxes, Engine, Network, Reaches
+from tlverify.certify.kernel import RULES
+from tlverify.certify.kernel.claim import Claim
+from tlverify.certify.kernel.program import Program
+from tlverify.certify.kernel.proof import STEPS, Goal, Machine
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Root:
+    """The claim's region with its table, and the bad set as rows: conjunct k is rows . values >= bounds[k]."""
+
+    program: Program
+    network: Network
+    reaches: Reaches
+    boxes: Boxes
+    steps: Sequence[dict[str, Any]]
+    layers: Sequence[str]
+    inputs: Sequence[tuple[str, int]]
+    rows: Mapping[str, Floats]
+    bounds: Floats
+    disjuncts: Sequence[Ints]
+    exponents: Mapping[str, int]
+
+
+def prepare_root(program: Program, claim: Claim) -> Root:
+    """The table at the root, by the kernel's own rules in the arithmetic `interval`."""
+    engine = Engine()
+    machine = Machine(program, claim, b"", RULES, engine)
+    goal = machine.goal
+    if goal is None:
+        raise TypeError("a machine begins with a goal")
+    layers = list(dict.fromkeys(v.source for v in program.values.values() if v.kind == "relu"))
+    steps: list[dict[str, Any]] = []
+    names: list[str] = []
+    for name, value in program.values.items():
+        if value.kind == "input":
+            continue
+        names.append(name)
+        if name in layers and value.kind == "affine":
+            steps += [{"rule": "interval", "nodes": names}, {"rule": "rebound", "node": name}]
+            names = []
+    if names:
+        steps.append({"rule": "interval", "nodes": names})
+    for number, step in enumerate(steps):
+        STEPS[step["rule"]](machine, goal, step, f"step {number}")
+    network, boxes, reaches = engine.prepare(program, goal.bounds)
+    rows, bounds, disjuncts = _bad_set(program, goal)
+    inputs = [(name, index) for name in program.inputs for index in range(program.values[name].size)]
+    exponents = {name: goal.bounds[name].exponent for name in program.inputs}
+    own = boxes.with_own([*program.inputs, *layers])
+    return Root(program, network, reaches, own, steps, layers, inputs, rows, bounds, disjuncts, exponents)
+
+
+def _bad_set(program: Program, goal: Goal) -> tuple[dict[str, Floats], Floats, list[Ints]]:
+    conjuncts = [inequality for disjunct in goal.bad for inequality in disjunct]
+    ends = np.cumsum([0, *map(len, goal.bad)])
+    rows: dict[str, Floats] = {}
+    for k, inequality in enumerate(conjuncts):
+        for name, index, coefficient in inequality.terms:
+            if name not in rows:
+                rows[name] = np.zeros((len(conjuncts), program.values[name].size))
+            rows[name][k, index] = float(coefficient)
+    bounds = np.array([float(inequality.bound) for inequality in conjuncts])
+    return rows, bounds, [np.arange(a, b) for a, b in pairwise(ends)]
+
+
+def halfway(root: Root, name: str, low: Floats, high: Floats) -> Floats:
+    """Where the rule `tree` cuts an input: the middle, rounded down to the unit of its interval."""
+    exponent = root.exponents[name]
+    return np.ldexp(np.floor(np.ldexp(low + high, -exponent - 1)), exponent)

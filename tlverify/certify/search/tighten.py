@@ -1,0 +1,143 @@
+"""Small trees that bound one linear function each, all grown at once: a leaf of every tree is split in each round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, optimize
+from tlverify.certify.search.fold import Rows
+
+BATCH = 256  # nodes bounded at a time
+MEMORY = 1 << 27  # bytes of dual variables held by the trees that grow together
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A finished tree. Nodes are numbered as they came up: split j made nodes 2j+1 (below 0) and 2j+2 (above 0) of node
+    `splits[j][0]` by neuron `splits[j][1]` of the fold. `leaves[r]` is the node of row r of `duals`.
+
+    `used` (leaves, neurons) says which slopes matter there.
+    """
+
+    splits: Sequence[tuple[int, int]]
+    leaves: Sequence[int]
+    duals: Nodes
+    used: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Lower bounds (trees,), less rounding errors, and the trees that prove them."""
+
+    lower: npt.NDArray[np.float32]
+    trees: Sequence[Tree]
+    bounded: int
+
+
+def grow(
+    relaxation: Relaxation,
+    start: Rows,
+    goal: npt.NDArray[np.float32],
+    budget: npt.NDArray[np.intp],
+    late: Callable[[], bool],
+    root_steps: int = 8,
+    steps: int = 2,
+) -> Grown:
+    """A tree for each row of `start`: until its bound is above the goal, it has as many leaves as its budget, or it is
+    plain that the budget will not do."""
+    count, size = len(goal), relaxation.fold.size
+    most = int(budget.max(initial=1))
+    group = max(1, MEMORY // max(1, 7 * most * size))
+    parts = []
+    for first in range(0, count, group):
+        part = slice(first, first + group)
+        rows = Rows(start.t[part], start.u[part], start.constant[part])
+        parts.append(_grow(relaxation, rows, goal[part], budget[part], late, root_steps, steps))
+    return Grown(
+        np.concatenate([part.lower for part in parts]),
+        [tree for part in parts for tree in part.trees],
+        sum(part.bounded for part in parts),
+    )
+
+
+def _grow(
+    relaxation: Relaxation,
+    start: Rows,
+    goal: npt.NDArray[np.float32],
+    budget: npt.NDArray[np.intp],
+    late: Callable[[], bool],
+    root_steps: int,
+    steps: int,
+) -> Grown:
+    count, neurons, most = len(goal), relaxation.fold.size, int(budget.max(initial=1))
+    shape = (count, most)
+    alpha = np.zeros((*shape, neurons), np.uint8)
+    beta = np.zeros((*shape, neurons), np.float32)
+    phase = np.zeros((*shape, neurons), np.int8)
+    used = np.zeros((*shape, neurons), bool)
+    lower = np.full(shape, np.inf, np.float32)
+    output = np.zeros(shape, np.float32)  # coefficient on the output of the neuron to be split
+    branch = np.full(shape, -1, np.intp)
+    node = np.zeros(shape, np.intp)
+    leaves = np.ones(count, np.intp)
+    splits: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    bounded = 0
+
+    def store(tree: Any, slot: Any, nodes: Nodes, own_steps: int) -> None:
+        nonlocal bounded
+        for first in range(0, len(tree), BATCH):
+            part = slice(first, first + BATCH)
+            t, s = tree[part], slot[part]
+            kept, found = optimize(relaxation, start.take(t), nodes.take(part), own_steps)
+            alpha[t, s], beta[t, s], phase[t, s] = kept.alpha, kept.beta, kept.phase
+            used[t, s] = (found.a > 0) & (kept.phase == 0)
+            lower[t, s] = found.lower - found.error
+            score = branch_score(relaxation, found, kept)
+            best = score.argmax(1) if neurons else np.zeros(len(t), np.intp)
+            output[t, s] = found.a[np.arange(len(t)), best] if neurons else 0
+            branch[t, s] = np.where(score.max(1, initial=-1) >= 0, best, -1)
+            bounded += len(t)
+
+    everyone = np.arange(count)
+    store(everyone, np.zeros(count, np.intp), relaxation.root(count), root_steps)
+    first_bound = lower[:, 0].copy()
+    while not late():
+        worst = lower.argmin(1)
+        reached = lower[everyone, worst]
+        live = (reached <= goal) & (leaves < budget) & (branch[everyone, worst] >= 0)
+        live &= ~hopeless(first_bound, reached, goal, leaves, budget)
+        tree = np.flatnonzero(live)
+        if not len(tree):
+            break
+        old, new = worst[tree], leaves[tree]
+        neuron = branch[tree, old]
+        for t, o, n in zip(tree.tolist(), old.tolist(), neuron.tolist(), strict=True):
+            splits[t].append((int(node[t, o]), n))
+        made = np.array([len(splits[t]) for t in tree])
+        both = children(Nodes(alpha[tree, old], beta[tree, old], phase[tree, old]), neuron, output[tree, old])
+        node[tree, old], node[tree, new] = 2 * made - 1, 2 * made
+        leaves[tree] += 1
+        store(np.concatenate([tree, tree]), np.concatenate([old, new]), both, steps)
+    trees = [
+        Tree(
+            splits[t],
+            node[t, : leaves[t]].tolist(),
+            Nodes(alpha[t, : leaves[t]].copy(), beta[t, : leaves[t]].copy(), phase[t, : leaves[t]].copy()),
+            used[t, : leaves[t]].copy(),
+        )
+        for t in range(count)
+    ]
+    return Grown(lower.min(1), trees, bounded)
+
+
+def hopeless(first: Any, reached: Any, goal: Any, leaves: Any, budget: Any) -> Any:
+    """The bound grows about as the logarithm of the leaves; at twice that rate the goal would still not be reached."""
+    doublings = np.log2(np.maximum(leaves, 1))
+    rate = (reached - first) / np.maximum(doublings, 1)
+    ahead = np.log2(np.maximum(budget / np.maximum(leaves, 1), 1))
+    return np.isfinite(goal) & (leaves >= 8) & (reached + 2 * rate * ahead < goal)

@@ -1,0 +1,5 @@
+"""`python -m tlverify.cli`"""
+
+from tlverify.cli import main
+
+main()

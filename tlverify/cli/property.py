@@ -1,0 +1,115 @@
+"""`tlverify certify NETWORK --property SPEC.vnnlib`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from tlverify.bench.vnncomp import replayable
+from tlverify.certify.decide import Decision, decide
+from tlverify.certify.files import CERTIFICATE, CLAIM, save_result
+from tlverify.certify.property import to_claims
+from tlverify.certify.prove import Result
+from tlverify.cli.console import ASCII_GLYPHS, STYLES
+from tlverify.cli.output import EXIT_CODES, print_json
+from tlverify.cli.report import GLYPHS, printable, seconds, size
+from tlverify.cli.verdicts import GRAPH_NAME
+from tlverify.graph import Graph, digest, save_graph, write_atomic
+from tlverify.interop import load_graph
+from tlverify.interop.vnnlib import Property, read_vnnlib
+
+SHOWN = 24
+
+
+def certify_property(
+    path: Path,
+    spec: Path,
+    timeout: float | None,
+    out: Path | None,
+    seed: int,
+    as_json: bool,
+) -> NoReturn:
+    """Certify one property of a network; exits with the code of its verdict."""
+    graph, prop = load_graph(path), read_vnnlib(spec)
+    claims = to_claims(prop, graph)
+    names = [f"{index:04d}" for index in range(len(claims))]
+    known = {}
+    if out is not None:
+        save_graph(graph, out / GRAPH_NAME)
+        for name, claim in zip(names, claims, strict=True):
+            certificate, statement = out / f"{name}{CERTIFICATE}", out / f"{name}{CLAIM}"
+            if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
+                known[claim.digest] = certificate.read_bytes()
+    decision = decide(graph, claims, timeout=timeout, seed=seed, known=known)
+    summary = summarize(graph, prop, decision, path, spec)
+    if out is not None:
+        import json
+
+        numbers = {claim.digest: name for name, claim in zip(names, claims, strict=True)}
+        for result in decision.results:
+            save_result(result, out, numbers[result.claim.digest])
+        write_atomic(out / "results.json", json.dumps(summary, indent=2).encode())
+    if as_json:
+        print_json(summary)
+    else:
+        show(decision, graph, out, Console())
+    raise SystemExit(summary["exit_code"])
+
+
+def summarize(graph: Graph, prop: Property, decision: Decision, path: Path, spec: Path) -> dict[str, Any]:
+    """The decision as plain JSON data."""
+    found = decision.counterexample
+    return {
+        "graph": digest(graph),
+        "network": str(path),
+        "property": str(spec),
+        "semantics": "real",
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "claims": len(prop.cases),
+        "results": [
+            {
+                "claim": result.claim.digest,
+                "verdict": result.verdict,
+                "reason": result.reason,
+                "search_seconds": round(result.search_seconds, 6),
+                "check_seconds": round(result.check_seconds, 6),
+                "certificate_bytes": None if result.certificate is None else len(result.certificate),
+            }
+            for result in decision.results
+        ],
+        "witness": None if found is None else _witness(graph, found),
+        "exit_code": EXIT_CODES[decision.verdict],
+    }
+
+
+def show(decision: Decision, graph: Graph, out: Path | None, console: Console) -> None:
+    """The verdict, the times, and the counterexample."""
+    glyphs = ASCII_GLYPHS if console.options.ascii_only else GLYPHS
+    searched = sum(result.search_seconds for result in decision.results)
+    checked = sum(result.check_seconds for result in decision.results)
+    weight = sum(len(result.certificate) for result in decision.results if result.certificate is not None)
+    verified = sum(result.verdict == "verified" for result in decision.results)
+    words = [f"search {seconds(searched)}", f"check {seconds(checked)}", size(weight)]
+    if len(decision.results) > 1:
+        words.insert(0, f"{verified} of {len(decision.results)} claims proved")
+    if decision.reason:
+        words.append(decision.reason)
+    verdict = decision.verdict
+    line = Text(f"{glyphs[verdict]} {verdict}", style=STYLES[verdict])  # type: ignore[index]
+    console.print(line.append("  " + printable(", ".join(words)), style="default"), soft_wrap=True)
+    if decision.counterexample is not None:
+        for name, values in _witness(graph, decision.counterexample).items():
+            more = f" ... {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+            console.print(
+                printable(f"  {name} = {', '.join(map(repr, values[:SHOWN]))}{more}"), soft_wrap=True, highlight=False
+            )
+    if out is not None:
+        console.print(printable(f"Certificates and results: {out}"), soft_wrap=True, highlight=False, markup=False)
+
+
+def _witness(graph: Graph, result: Result) -> dict[str, list[float]]:
+    return {value.name: part.tolist() for value, part in zip(graph.inputs, replayable(graph, result), strict=True)}
