@@ -5,7 +5,7 @@ import numpy as np
 from tlverify import data, models, ops
 from tlverify.train import flags
 
-options = flags.parse(__doc__, steps=600, batch_size=64, lr=0.003)
+options = flags.parse(__doc__, steps=1000, batch_size=64, lr=0.003)
 sets = [np.asarray(models.patches(part.x, 2)) for part in data.digits()]
 train, test = (data.tensor_dataset(part, part) for part in sets)
 model = models.MaskedAutoencoder(16, 4)

@@ -38,7 +38,7 @@ class MaskedAutoencoder:
         block = nn.TransformerEncoderLayer(self.features, self.heads, 4 * self.features, 0.0, "gelu", norm_first=True)
         blocks = [block] * self.depth
         return nn.Sequential(
-            nn.LearnedPositions(self.count, self.features), *blocks, nn.Linear(self.features, self.size)
+            nn.SinusoidalPositions(self.count, self.features), *blocks, nn.Linear(self.features, self.size)
         )
 
     def init(self, rng: np.random.Generator) -> Params:
