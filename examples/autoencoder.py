@@ -16,9 +16,9 @@ train, test = (data.tensor_dataset(part.x.reshape(-1, 64), part.x.reshape(-1, 64
 class Words:
     """An encoder to four vectors of eight numbers, each replaced by the nearest of 32 words, and a decoder."""
 
-    encoder: nn.Layer = models.mlp((64, 64, 32))
-    words: models.VectorQuantizer = models.VectorQuantizer(32, 8)
-    decoder: nn.Layer = models.mlp((32, 64, 64))
+    encoder: nn.Layer
+    words: models.VectorQuantizer
+    decoder: nn.Layer
 
     def init(self, rng):
         return {name: getattr(self, name).init(rng) for name in ("encoder", "words", "decoder")}
@@ -49,8 +49,9 @@ class WithWords:
 
 
 plain = options.chosen["model"] == "ae"
-model = models.autoencoder((64, 32, 8)) if plain else Words()
-trained = options.trainer(model, "custom", losses.mse if plain else WithWords(model)).train(
+words = Words(models.mlp((64, 64, 32)), models.VectorQuantizer(32, 8), models.mlp((32, 64, 64)))
+model = models.autoencoder((64, 32, 8)) if plain else words
+trained = options.trainer(model, "custom", losses.mse if plain else WithWords(words)).train(
     train, **options.run, schedule=optim.cosine, title=options.chosen["model"]
 )
 print(trained.report)
@@ -66,5 +67,7 @@ if plain:
     ends = np.clip(test.x[0] - 0.01, 0, 1).tolist(), np.clip(test.x[0] + 0.01, 0, 1).tolist()
     claim = box(graph, {"x": ends}, [[Inequality(((graph.outputs[0], pixel, 1),), limit)]])
     (result,) = certify(graph, [claim], timeout=10)
-    print(f"Changes of up to 0.01 a pixel of the first image brighten pixel {pixel} by less than 0.1: {result.verdict}.")
+    print(
+        f"Changes of up to 0.01 a pixel of the first image brighten pixel {pixel} by less than 0.1: {result.verdict}."
+    )
 print("Not established: that a digit is still the same digit afterwards.")

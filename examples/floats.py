@@ -39,7 +39,7 @@ def exact(x):
 
 true = exact(x)
 errors = [max(abs(Fraction(float(v)) - t) for v, t in zip(found, true, strict=True)) for found in (single, double)]
-print("a logit, exactly         ", f"{float(true[0]):.17g}, a fraction of {true[0].denominator.bit_length()} bits below")
+print("a logit, exactly         ", f"{float(true[0]):.17g}, over 2^{true[0].denominator.bit_length() - 1}")
 print("greatest error           ", *(f"{float(error):.1e}" for error in errors), "in float32, float64")
 
 # The kernel computes in exact integers: a box of one point is the exact value of the network there.
@@ -52,5 +52,5 @@ try:
     options.trainer(model, "classification", lambda y, t: ops.mean(ops.log(ops.sub(y, y)))).train(train, steps=1)
 except TrainingError as error:
     print("a logarithm of 0         ", error)
-print(f"\nEstablished: at this image float32 is off by {float(errors[0]):.0e}; that the first logit is, over the reals,")
+print(f"\nEstablished: at this image float32 errs by {float(errors[0]):.0e}; that the first logit is, over the reals,")
 print(f"less than 0.0001 above its float32 value: {result.verdict}. Not established: a bound on the error elsewhere.")

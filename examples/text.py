@@ -12,7 +12,7 @@ LENGTH, CHARACTERS = 64, 60_000
 options = flags.parse(__doc__, choices={"tokens": ("char", "bpe")}, steps=300, batch_size=16, lr=0.003, optim="adamw")
 text = "\n".join(topics[name] for name in sorted(topics)).encode("ascii", "ignore").decode()[:CHARACTERS]
 kind = options.chosen["tokens"]
-tokenizer = data.CharTokenizer.train(text) if kind == "char" else data.BPETokenizer.train(text[:20_000], 320)
+tokenizer = data.CharTokenizer.train(text) if kind == "char" else data.BPETokenizer.train(text[:10_000], 320)
 tokens = tokenizer.encode(text)
 cut = len(tokens) * 9 // 10
 train, test = (data.next_token_windows(part, LENGTH) for part in (tokens[:cut], tokens[cut:]))

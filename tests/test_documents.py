@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import runpy
 from operator import attrgetter
 from pathlib import Path
 
@@ -51,15 +50,6 @@ def test_python_in_documents_parses(document: Path) -> None:
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target
-
-
-def test_example_of_the_digits_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(ROOT / "examples" / "digits.py"), run_name="__main__")
-    assert "a proof was accepted" in capsys.readouterr().out
-    assert (tmp_path / "digits" / "test.npz").exists()
 
 
 def test_example_configuration_is_valid() -> None:

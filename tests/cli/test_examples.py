@@ -55,7 +55,7 @@ def test_refusals_and_help(
 def test_an_installed_package_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "tlverify"
     monkeypatch.setattr(tlverify, "__file__", str(package / "__init__.py"))
-    with pytest.raises(TlverifyError, match="expected a folder .*_examples; install tlverify again"):
+    with pytest.raises(TlverifyError, match="_examples; install tlverify again"):
         examples.folder()
     (package / "_examples").mkdir(parents=True)
     (package / "_examples" / "one.py").write_text('"""The first line.\n\nMore."""\n')
