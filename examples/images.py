@@ -25,7 +25,5 @@ if name == "vit":
     print("Not established: any proof, as softmax, GELU and layer normalisation are not piecewise linear.")
 else:
     verdicts = [result.verdict for result in trained.certify(test, EPSILON, index=range(5), timeout=5)]
-    print(
-        f"For {verdicts.count('verified')} of 5 images there is an accepted proof that no change of up to 0.01 a pixel"
-    )
+    print(f"For {verdicts.count('verified')} of 5 images a proof was accepted that no change of up to 0.01 a pixel")
     print("changes the class, over the reals. Not established: anything about other images, or rounding in float32.")

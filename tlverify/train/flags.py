@@ -34,10 +34,12 @@ class Flags:
         """The optimizer with the learning rate."""
         return OPTIMIZERS[self.optim](lr=self.lr)
 
-    def trainer(self, model: Any, task: Any = "regression", loss: Any = None) -> Trainer:
-        """A Trainer with these settings."""
+    def trainer(
+        self, model: Any, task: Any = "regression", loss: Any = None, optimizer: Optimizer | None = None
+    ) -> Trainer:
+        """A Trainer with these settings; `optimizer` takes the place of the one that the flags describe."""
         settings: Mapping[str, Any] = {"dtype": self.dtype, "backend": self.backend, "execution": self.execution}
-        return Trainer(model, task, self.optimizer, loss, self.seed, **settings)
+        return Trainer(model, task, optimizer or self.optimizer, loss, self.seed, **settings)
 
     @property
     def run(self) -> dict[str, Any]:
