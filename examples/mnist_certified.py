@@ -43,7 +43,5 @@ for result in trained.certify(test, EPSILON, index=range(count), timeout=5):
 share = verdicts.count("verified") / count
 print(f"{count} images in {time.perf_counter() - began:.0f} s")
 print(f"\nEstablished: {trained.accuracy(test):.1%} of 1,000 images that were not trained on are recognised, and for")
-print(
-    f"{share:.1%} of {count} a proof was accepted that no change of up to 0.1 a pixel alters the answer, over the reals."
-)
-print("Not established: anything about other images, or about rounding in float32.")
+print(f"{share:.1%} of {count} a proof was accepted that no change of up to 0.1 a pixel alters the answer, over")
+print("the reals. Not established: anything about other images, or about rounding in float32.")

@@ -59,7 +59,7 @@ def test_example_configuration_is_valid() -> None:
 def test_names_in_the_table_of_parity_exist() -> None:
     """Every test file is there, and every `ops.`, `nn.`, `optim.`, `losses.`, `models.` and `metrics.` name."""
     text = (ROOT / "docs" / "parity.md").read_text()
-    for path in re.findall(r"`((?:core|train)/test_\w+\.py)`", text):
+    for path in re.findall(r"`((?:cli|core|train)/test_\w+\.py)`", text):
         assert (ROOT / "tests" / path).exists(), path
     for row in re.findall(r"`((?:ops|nn|optim|losses|models|metrics)\.[^`]+)`", text):
         module, names = row.split(".", 1)

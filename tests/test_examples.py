@@ -53,7 +53,9 @@ def test_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split()])
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
-    assert "Established" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Established" in printed
+    assert "Not established: " in printed
     assert (tmp_path / "log.jsonl").exists() == (name == "forecast")
 
 
