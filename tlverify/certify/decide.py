@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tlverify.certify.claim import Claim
-from tlverify.certify.prove import Result, certify
+from tlverify.certify.prove import TIMEOUT, Result, certify
 from tlverify.graph import Graph
 
 FIRST_SHARE = 0.1
@@ -36,7 +36,7 @@ def decide(
     graph: Graph,
     claims: Sequence[Claim],
     *,
-    timeout: float | None = None,
+    timeout: float | None = TIMEOUT,
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Decision:

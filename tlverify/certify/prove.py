@@ -18,7 +18,7 @@ from tlverify.certify import kernel
 from tlverify.certify.audit import check_in, suited
 from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
-from tlverify.certify.search.bounds import Network, prepare, supported
+from tlverify.certify.search.bounds import Network, UnsupportedOp, prepare, supported
 from tlverify.certify.search.input_split import propose_boxes
 from tlverify.certify.search.layers import Layers, TooLarge, layers_of
 from tlverify.certify.search.phases import Search, propose_phases
@@ -29,6 +29,7 @@ from tlverify.graph import Graph, to_bytes
 T = TypeVar("T")
 
 BATCH = 64
+TIMEOUT = 60.0  # seconds for a claim, unless said otherwise
 FEW_INPUTS = 12  # up to which boxes are halved rather than phases split
 
 
@@ -60,7 +61,7 @@ def certify(
     graph: Graph,
     claims: Sequence[Claim],
     *,
-    timeout: float | None = None,
+    timeout: float | None = TIMEOUT,
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Iterator[Result]:
@@ -70,19 +71,25 @@ def certify(
     there are few inputs, by splitting phases otherwise.
 
     `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
-    `timeout` is in seconds of search for each claim. The same call gives the same certificates on one machine, unless a
-    timeout strikes.
+    `timeout` is in seconds of search for each claim; None: no limit. The same call gives the same certificates on one
+    machine, unless a timeout strikes.
     """
-    trusted = kernel.read_program(*to_bytes(graph))
+    try:
+        trusted = kernel.read_program(*to_bytes(graph))
+    except kernel.Malformed as error:
+        raise UnsupportedOp(f"the graph cannot be certified: {error}") from None
     deep = Deep(graph, trusted, timeout, seed)
-    network = prepare(graph) if supported(graph) and not deep.few_inputs else None
+    network = prepare(graph) if supported(graph) else None
     for _, group in groupby(claims, form):
         same = list(group)
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
-            if network is None:
+            if network is None or deep.few_inputs:
                 for claim in part:
-                    yield deep.search(claim, known.get(claim.digest))
+                    result = deep.search(claim, known.get(claim.digest))
+                    if result.verdict == "unknown" and deep.failed and network is not None:
+                        (result,) = _certify_batch(network, trusted, [claim], timeout, seed, {})
+                    yield result
                 continue
             for result in _certify_batch(network, trusted, part, timeout, seed, known):
                 left = math.inf if timeout is None else timeout - result.search_seconds
@@ -96,6 +103,7 @@ class Deep:
         self.graph, self.program, self.timeout, self.seed = graph, program, timeout, seed
         self.few_inputs = sum(math.prod(value.shape) for value in graph.inputs) <= FEW_INPUTS
         self._layers: Layers | None = None
+        self.failed = False  # the last search could not begin, or not go on
 
     def after(self, earlier: Result, timeout: float) -> Result:
         """Go on with a claim that the cheap search left open."""
@@ -127,9 +135,10 @@ class Deep:
         spent = time.perf_counter() - begin - checking
         stats = MappingProxyType({"leaves": search.leaves})
         if accepted is None:
+            best = f"; best bound {search.lower:.3g}" if math.isfinite(search.lower) else ""
             if search.late():
-                reason = reason or f"timeout after {timeout:g} s; best bound {search.lower:.3g}"
-            reason = reason or f"no proof and no counterexample found; best bound {search.lower:.3g}"
+                reason = reason or f"timeout after {timeout:g} s{best}"
+            reason = reason or f"no proof and no counterexample found{best}"
             return Result(
                 claim, "unknown", reason, None, search.lower, None, spent, checking, "", stats, tuple(search.log)
             )
@@ -138,14 +147,16 @@ class Deep:
         return Result(claim, accepted.verdict, "", data, margin, point, spent, checking, name, stats, tuple(search.log))
 
     def _propose(self, claim: Claim, search: Search) -> Iterator[bytes]:
+        """Where numbers are beyond float64, or matrices too large, nothing is proposed."""
+        self.failed = False
+        propose_one = propose_boxes if self.few_inputs else propose_phases
         try:
             if self._layers is None:
                 self._layers = layers_of(self.program)
-        except TooLarge as error:
+            yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
+        except (TooLarge, kernel.Rejected, OverflowError) as error:
+            self.failed = True
             search.log.append(str(error))
-            return
-        propose_one = propose_boxes if self.few_inputs else propose_phases
-        yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
 
 
 def as_float(value: Fraction) -> float:

@@ -110,6 +110,19 @@ def test_time_that_is_over_is_unknown_with_its_bound():
     assert result.reason.startswith("timeout after 0 s; best bound")
 
 
+def test_a_bound_that_is_attained_ends_the_search():
+    """relu(x) >= 0 is bad everywhere below 0: nothing is left to halve."""
+    builder = GraphBuilder()
+    value = builder.input("x", Type((1,), "float32"))
+    one, zero = builder.parameter(np.ones((1, 1), "float32")), builder.parameter(np.zeros(1, "float32"))
+    graph = builder.build(builder.node("relu", builder.node("linear", value, one, zero)))
+    third = Fraction(1, 3)  # no float is there, so there is no witness
+    statement = box(graph, {"x": ([-third], [-third])}, [[at_least(graph, 0)]])
+    (result,) = certify(graph, [statement])
+    assert result.verdict == "unknown"
+    assert "no proof and no counterexample found" in result.reason
+
+
 def test_preorder_of_a_tree():
     tree = Tree()
     entry = tree.entry("x", 0)
