@@ -15,7 +15,8 @@ from tlverify.certify.search.tighten import Tree, hopeless
 
 BATCH = 128  # leaves split at a time
 MEMORY = 1 << 29  # bytes of dual variables of open leaves; past half of it the best leaves come first
-LOOK = 256  # nodes after which it is first asked whether the limit will do
+LOOK = 64  # nodes after which it is first asked whether the limit will do
+STUCK_STEPS = 200  # of Adam, for a leaf that cannot be split
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples
 
 Points = npt.NDArray[np.float32]
@@ -63,7 +64,7 @@ class _Pool:
 def refute(
     relaxation: Relaxation,
     row: Rows,
-    limit: int,
+    limit: float,
     late: Callable[[], bool],
     candidates: Callable[[Points], bool] = lambda corners: False,
     root_steps: int = 20,
@@ -101,7 +102,12 @@ def refute(
         left = ~done
         worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
         stopped = stopped or bool(len(worst) and candidates(found.corner[worst]))
-        stopped = stopped or bool((branch[left] < 0).any())
+        stuck = left & (branch < 0)  # every phase is fixed: all that is left is to find the multipliers
+        if stuck.any() and own_steps < STUCK_STEPS:
+            left &= ~stuck
+            take(kept.take(stuck), numbers[stuck], STUCK_STEPS)
+        elif stuck.any():
+            stopped = True
         fresh = _Pool(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
         pool = pool.join(fresh)
 

@@ -26,7 +26,7 @@ from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
-LEAVES = (8, 32, 128, 512, 2048)  # of a tightening tree, by round
+LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
@@ -63,7 +63,9 @@ def propose_phases(
             table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late)
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
-        found, point = _close(layers, folding, goals, region, max(FIRST_WORK, work), search, steps)
+        last = number == len(LEAVES) - 1
+        allowed = inf if last else max(FIRST_WORK, work)
+        found, point = _close(layers, folding, goals, region, allowed, search, steps)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -133,7 +135,7 @@ def _close(
     search.log.append(
         f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons"
     )
-    limit = int(work / cost(relaxation)) + 1
+    limit = work / cost(relaxation) + 1
     point: list[Array] = []
     has_points = bool((region.inner_lower <= region.inner_upper).all())
 
