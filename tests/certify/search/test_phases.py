@@ -32,21 +32,21 @@ def verdicts(program, claim, search=None):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("depth", [2, 4])
 def test_a_bound_a_little_above_all_points_is_proved(seed, depth):
-    case = setup(seed, depth=depth, above=0.5)
+    case = setup(seed, depth=depth, radius="1/6", above=0.5)
     search = Search()
     found = verdicts(case.program, case.claim, search)
     assert found
     assert set(found) in ({"verified"}, {"falsified"})
 
 
-@pytest.mark.parametrize("first_work", [0.0, 1e7])
-def test_trees_take_part_in_the_proof(monkeypatch, first_work):
+@pytest.mark.parametrize(("first_work", "trees"), [(1.0, True), (1e12, False)])
+def test_trees_take_part_in_the_proof(monkeypatch, first_work, trees):
     """With little branch and bound, lemmas by trees come first."""
     monkeypatch.setattr(phases, "FIRST_WORK", first_work)
-    case = setup(3, depth=4, width=18, above=1.0)
+    case = setup(3, depth=4, width=18, radius="1/6", above=1.0)
     search = Search()
     assert verdicts(case.program, case.claim, search) == ["verified"]
-    assert any("trees of" in line for line in search.log) == (first_work == 0.0)
+    assert any("trees of" in line for line in search.log) == trees
     assert search.leaves > len(case.claim.bad)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
 from tlverify.certify.kernel.program import Program, enclose_value
-from tlverify.certify.search.dual import Relaxation, evaluate
+from tlverify.certify.search.dual import Relaxation, cost, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
 from tlverify.certify.search.layers import Array, Layers, floats, forward
@@ -175,9 +175,3 @@ def _tighten_layer(
 def _at(bound: float) -> float:
     """What a lemma claims: 0 is enough if a sign is proved; else the bound, in few digits."""
     return 0.0 if bound >= 0 else float(np.floor(bound * 2**20) / 2**20)
-
-
-def cost(relaxation: Relaxation) -> int:
-    """Multiplications to bound one node, about."""
-    size = relaxation.fold.size
-    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

@@ -183,3 +183,9 @@ def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
     score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
     return np.where(splittable, score, np.float32(-1))
+
+
+def cost(relaxation: Relaxation) -> int:
+    """Multiplications to bound one node, about."""
+    size = relaxation.fold.size
+    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

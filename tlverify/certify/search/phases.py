@@ -17,8 +17,8 @@ from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
-from tlverify.certify.search.bounding import Samples, Table, cost, crown, intervals, tighten
-from tlverify.certify.search.dual import Relaxation, evaluate, optimize, shorten
+from tlverify.certify.search.bounding import Samples, Table, crown, intervals, tighten
+from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
