@@ -63,6 +63,19 @@ class Prepared:
         self._negatives: dict[str, float] = {}
         self._lower: dict[str, Array] = {}
 
+    def inherit(self, other: Prepared) -> None:
+        """Take over what another table of the same program has made of values whose bounds are the same here."""
+        self._biases.update(other._biases)
+        same = [name for name, known in self.bounds.items() if other.bounds.get(name) is known]
+        caches: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            (self._relus, other._relus),
+            (self._boxes, other._boxes),
+            (self._negatives, other._negatives),
+            (self._lower, other._lower),
+        ]
+        for own, made in caches:
+            own.update({name: made[name] for name in same if name in made})
+
     def linear(self, matrix: Map) -> Linear:
         if id(matrix) not in self.maps:
             self.maps[id(matrix)] = Linear(matrix, self.xp, self.verify)
@@ -270,6 +283,8 @@ class Engine:
             if same and prepared.program is program:
                 return prepared
         prepared = Prepared(program, bounds.copy(), self.xp, self._maps.setdefault(program, {}), self.verify)
+        if self._last is not None and self._last[1].program is program:
+            prepared.inherit(self._last[1])
         self._last = (seen, prepared)
         return prepared
 
