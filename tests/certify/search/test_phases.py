@@ -88,3 +88,12 @@ def test_tightened_bounds_hold_and_are_tighter(seed):
     assert sum(table.unstable) < sum(case.table.unstable)
     assert work > 0
     assert {step["rule"] for step in steps.steps} == {"bound", "lemma", "tree"}
+
+
+def test_a_rejected_proof_is_followed_by_a_more_cautious_one():
+    case = setup(3, depth=3, radius="1/6", above=1.0)
+    search = Search()
+    found = list(propose_phases(case.program, case.layers, case.claim, search, np.random.default_rng(0)))
+    margins = [kernel.check_with(case.program, case.claim.data, data).margin for data in found]
+    assert len(margins) == len(phases.SAFETY)
+    assert None not in margins

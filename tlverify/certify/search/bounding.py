@@ -51,7 +51,7 @@ def intervals(program: Program, layers: Layers, claim: Claim) -> Table:
     return Table([floats(e.lower, e.exponent) for e in ends], [floats(e.upper, e.exponent) for e in ends])
 
 
-def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
+def crown(layers: Layers, box: Box, table: Table, steps: Steps, safety: float = 1.0) -> Table:
     """Backward bounds, with default slopes, of all neurons that may have either sign; layer by layer."""
     table = table.copy()
     folding = Folding(layers, box)
@@ -59,7 +59,7 @@ def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable:
-            relaxation = Relaxation.of(folding.fold())
+            relaxation = Relaxation.of(folding.fold(), safety)
             rows = single(folding.rows(layer.form)).take(open_)
             low = _plain(relaxation, rows, 1)
             high = -_plain(relaxation, rows, -1)
@@ -106,6 +106,7 @@ def tighten(
     steps: Steps,
     leaves: int,
     late: Callable[[], bool],
+    safety: float = 1.0,
 ) -> tuple[Table, Folding, int]:
     """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
     table = table.copy()
@@ -115,7 +116,7 @@ def tighten(
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable and not late():
-            relaxation = Relaxation.of(folding.fold())
+            relaxation = Relaxation.of(folding.fold(), safety)
             rows = single(folding.rows(layer.form))
             corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])

@@ -27,6 +27,7 @@ from tlverify.certify.search.phase_split import Outcome, Points, refute
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
 LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
+SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
@@ -48,24 +49,34 @@ class Search:
 def propose_phases(
     program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
 ) -> Iterator[bytes]:
-    """Certificates for the claim, for the caller to check; a rejected one does not end the search."""
+    """Certificates for the claim, for the caller to check. If one is not accepted, for the search expected less from
+    rounding than it cost, all is done again with more caution."""
+    for safety in SAFETY:
+        if not search.late():
+            yield from _rounds(program, layers, claim, search, rng, safety)
+
+
+def _rounds(
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator, safety: float
+) -> Iterator[bytes]:
+    """Until there is a proof, or time is up."""
     region, goals = region_of(layers, claim), goals_of(layers, claim)
     box = region.box
     steps = Steps()
     steps.interval([name for name, value in program.values.items() if value.kind != "input"])
     samples = Samples.none(layers)
-    table = crown(layers, box, intervals(program, layers, claim), steps)
+    table = crown(layers, box, intervals(program, layers, claim), steps, safety)
     folding = folded(layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
     work = 0.0
     for number in range(-1, len(LEAVES)):
         if number >= 0:
-            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late)
+            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late, safety)
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
         last = number == len(LEAVES) - 1
         allowed = inf if last else max(FIRST_WORK, work)
-        found, point = _close(layers, folding, goals, region, allowed, search, steps)
+        found, point = _close(layers, folding, goals, region, allowed, search, steps, safety)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -124,9 +135,10 @@ def _close(
     work: float,
     search: Search,
     steps: Steps,
+    safety: float,
 ) -> tuple[Steps | None, Array | None]:
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
-    relaxation = Relaxation.of(folding.fold())
+    relaxation = Relaxation.of(folding.fold(), safety)
     combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
     rows = joined([row for row, _ in combined])
     _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
