@@ -17,6 +17,7 @@ from tlverify.certify.search.layers import Array, Layers, floats, forward
 from tlverify.certify.search.tighten import BATCH, Tree, grow
 from tlverify.certify.tree_writer import ONE
 
+PLAIN_SHARE = 1 / 16  # of the rounding errors: what they come to without multipliers, so that the kernel finds the same
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
@@ -71,12 +72,12 @@ def crown(layers: Layers, box: Box, table: Table, steps: Steps, safety: float = 
 
 
 def _plain(relaxation: Relaxation, rows: Rows, sign: int) -> Double:
-    """Bounds of sign * rows with default slopes, less what rounding may cost."""
+    """Bounds of sign * rows with default slopes, about as the kernel will find them."""
     parts = []
     for first in range(0, len(rows.constant), BATCH):
         index = np.arange(first, min(first + BATCH, len(rows.constant)))
         found = evaluate(relaxation, rows.take(index, sign), relaxation.root(len(index)), gradient=False)
-        parts.append(found.lower.astype(np.float64) - found.error)
+        parts.append(found.lower.astype(np.float64) - PLAIN_SHARE * found.error)
     return np.concatenate(parts)
 
 

@@ -52,7 +52,7 @@ def propose_phases(
     """Certificates for the claim, for the caller to check. If one is not accepted, for the search expected less from
     rounding than it cost, all is done again with more caution."""
     for safety in SAFETY:
-        if not search.late():
+        if safety == SAFETY[0] or not search.late():
             yield from _rounds(program, layers, claim, search, rng, safety)
 
 
