@@ -299,6 +299,8 @@ class Engine:
             if same and prepared.program is program:
                 return prepared
         prepared = Prepared(program, bounds.copy(), self.xp, self._maps.setdefault(program, {}), self.verify)
+        if self._last is not None and self._last[1].program is program:
+            prepared.inherit(self._last[1])
         self._last = (seen, prepared)
         return prepared
 

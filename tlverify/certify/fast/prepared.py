@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy
 
@@ -52,6 +53,21 @@ class Prepared:
         self._lower: dict[str, Array] = {}
         self._alive: dict[str, tuple[Array, Array] | None] = {}
         self._restricted: dict[tuple[int, str], Array] = {}
+
+    def inherit(self, other: Prepared) -> None:
+        """Take over what another table of the same program has made of values whose bounds are the same here."""
+        same = {name for name, known in self.bounds.items() if other.bounds.get(name) is known}
+        self._biases.update(other._biases)
+        self._restricted.update({key: part for key, part in other._restricted.items() if key[1] in same})
+        caches: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            (self._relus, other._relus),
+            (self._boxes, other._boxes),
+            (self._negatives, other._negatives),
+            (self._lower, other._lower),
+            (self._alive, other._alive),
+        ]
+        for own, made in caches:
+            own.update({name: made[name] for name in same if name in made})
 
     def linear(self, matrix: Map) -> Linear:
         if id(matrix) not in self.maps:
