@@ -178,9 +178,7 @@ def test_the_deep_search_proves_what_the_cheap_one_does_not():
 def test_an_op_without_a_rule_is_named():
     builder = GraphBuilder()
     graph = builder.build(builder.node("exp", builder.input("x", Type((2,), "float32"))))
-    with pytest.raises(
-        UnsupportedOp, match="node 'exp_0': the kernel has no rule for op 'exp'"
-    ):
+    with pytest.raises(UnsupportedOp, match="node 'exp_0': the kernel has no rule for op 'exp'"):
         next(certify(graph, [box(graph, UNIT, [[above(graph, 0, 9)]])]))
 
 

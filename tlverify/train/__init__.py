@@ -1,6 +1,7 @@
 """Training: data, losses, optimizers, and the Trainer that runs them."""
 
 from tlverify.train import data as data
+from tlverify.train import flags as flags
 from tlverify.train import losses as losses
 from tlverify.train import optim as optim
 from tlverify.train.augment import Jitter as Jitter
@@ -16,6 +17,7 @@ from tlverify.train.interval import interval_bounds as interval_bounds
 from tlverify.train.logs import CsvLog as CsvLog
 from tlverify.train.logs import JsonLines as JsonLines
 from tlverify.train.logs import TensorBoard as TensorBoard
+from tlverify.train.lr_finder import find_lr as find_lr
 from tlverify.train.objective import Objective as Objective
 from tlverify.train.probe import Probe as Probe
 from tlverify.train.report import Report as Report

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from tlverify.core import pytree
 from tlverify.core.backend import to_numpy
@@ -59,6 +57,8 @@ class Checkpoints:
 
     def save(self, saved: Saved, settings: Mapping[str, str], higher: bool = True) -> Path:
         """Write a checkpoint, and remove those that need not be kept. Gives the path of the manifest."""
+        import safetensors.numpy
+
         path = self._path(saved.state.step)
         arrays, numbers = _parts(saved.state)
         arrays["losses"] = np.asarray(saved.losses, np.float64)
@@ -121,6 +121,8 @@ def load_checkpoint(path: Path | str, template: TrainState, settings: Mapping[st
 
     With `settings` those of the checkpoint must be the same. CheckpointError says what is wrong.
     """
+    import safetensors.numpy
+
     path = Path(path)
     manifest = _manifest(path)
     if settings is not None:

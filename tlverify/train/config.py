@@ -41,6 +41,7 @@ from tlverify.train.trained import Trained
 from tlverify.train.trainer import Task, Trainer
 
 LOSSES: Mapping[str, Callable[..., Any]] = {
+    "adversarial_cross_entropy": losses.AdversarialCrossEntropy,
     "bce_with_logits": losses.bce_with_logits,
     "cross_entropy": losses.cross_entropy,
     "hinge": losses.hinge,
@@ -48,6 +49,7 @@ LOSSES: Mapping[str, Callable[..., Any]] = {
     "interval_cross_entropy": losses.IntervalCrossEntropy,
     "log_cosh": losses.log_cosh,
     "mae": losses.mae,
+    "mixed_cross_entropy": losses.MixedCrossEntropy,
     "mse": losses.mse,
     "poisson": losses.poisson,
 }

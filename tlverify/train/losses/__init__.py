@@ -1,5 +1,8 @@
 """Losses: functions of outputs and targets, and the cross-entropy of the worst logits in a box."""
 
+from tlverify.train.losses.adversarial import AdversarialCrossEntropy as AdversarialCrossEntropy
+from tlverify.train.losses.adversarial import MixedCrossEntropy as MixedCrossEntropy
+from tlverify.train.losses.adversarial import attacked as attacked
 from tlverify.train.losses.certified import IntervalCrossEntropy as IntervalCrossEntropy
 from tlverify.train.losses.classification import bce as bce
 from tlverify.train.losses.classification import bce_with_logits as bce_with_logits
