@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tlverify.core import vmap as vmap
     from tlverify.graph import Graph as Graph
     from tlverify.graph import digest as digest
-    from tlverify.graph import load_graph as load_graph
     from tlverify.graph import save_graph as save_graph
+    from tlverify.interop import load_graph as load_graph
     from tlverify.train import Trainer as Trainer
     from tlverify.train import data as data
     from tlverify.train import losses as losses
@@ -43,7 +43,8 @@ _HOMES = {
         *("checkpoint", "custom_op", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "run", "trace"),
         *("value_and_grad", "vjp", "vmap"),
     ),
-    "tlverify.graph": ("Graph", "digest", "load_graph", "save_graph"),
+    "tlverify.graph": ("Graph", "digest", "save_graph"),
+    "tlverify.interop": ("load_graph",),
     "tlverify.train": ("Trainer",),
 }
 _ATTRIBUTES = {name: home for home, names in _HOMES.items() for name in names}

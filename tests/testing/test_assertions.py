@@ -1,6 +1,7 @@
 import pytest
 
 from tlverify.graph import digest, load_graph
+from tlverify.interop.onnx import to_onnx
 from tlverify.testing import assert_certified, assert_reproducible
 
 
@@ -14,6 +15,12 @@ def test_certified_from_paths_bytes_and_graphs(paths):
     assert assert_certified(*paths).margin > 0
     assert assert_certified(*map(str, paths)).verdict == "verified"
     assert assert_certified(load_graph(graph), claim.read_bytes(), certificate.read_bytes()).verdict == "verified"
+
+
+def test_certified_of_an_onnx_model(paths, tmp_path):
+    graph, claim, certificate = paths
+    to_onnx(load_graph(graph), tmp_path / "net.onnx")
+    assert assert_certified(tmp_path / "net.onnx", claim, certificate).verdict == "verified"
 
 
 def test_what_is_not_certified_is_an_assertion_error(paths):

@@ -12,7 +12,8 @@ from typing import Any
 
 from tlverify.certify import audit, kernel
 from tlverify.certify.prove import Result
-from tlverify.graph import TlverifyError, write_atomic
+from tlverify.graph import TlverifyError, to_bytes, write_atomic
+from tlverify.interop.files import is_onnx, load_graph
 
 GRAPH, CLAIM, CERTIFICATE = ".graph.json", ".claim.json", ".cert"
 Place = Path | zipfile.Path
@@ -72,13 +73,17 @@ def check_files(
 ) -> Iterator[Checked]:
     """Check each certificate against the claim beside it and the graph, which is read once.
 
-    The graph is the one given, or the only `*.graph.json` beside the certificates. `arithmetic` is one of
-    audit.ARITHMETICS, or "all", where `exact` counts and audit.Disagreement is raised if another contradicts it.
+    The graph is the one given (of an ONNX model, its import), or the only `*.graph.json` beside the certificates.
+    `arithmetic` is one of audit.ARITHMETICS, or "all", where `exact` counts and audit.Disagreement is raised if another
+    contradicts it.
     FilesError if a file is missing; kernel.Malformed if the graph cannot be read.
     """
-    location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
-    parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
-    network = kernel.read_program(_read(location), _read(parameters))
+    if graph is not None and is_onnx(graph):
+        network = kernel.read_program(*to_bytes(load_graph(graph)))
+    else:
+        location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
+        parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
+        network = kernel.read_program(_read(location), _read(parameters))
     for place in certificates:
         yield _check(network, place, arithmetic)
 

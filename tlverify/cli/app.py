@@ -51,7 +51,7 @@ def quickstart(
 
 @app.command()
 def certify(
-    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
+    graph: Annotated[Path, typer.Argument(help="model.graph.json with model.safetensors beside it, or a .onnx file.")],
     data: Annotated[Path, typer.Option(help=".npz file with examples `x` (n, ...) and labels `y` (n,).")],
     epsilon: Annotated[str, typer.Option(help="Radius per coordinate, taken exactly: 0.02 or 1/50.")],
     prop: Annotated[str, typer.Option("--property", help="What to prove.")] = "robustness",
@@ -79,7 +79,7 @@ def certify(
 def check(
     certificates: Annotated[list[Path], typer.Argument(help="Certificates, folders of them, or .zip files.")],
     graph: Annotated[
-        Path | None, typer.Option(help="The graph (default: the only *.graph.json beside the certificates).")
+        Path | None, typer.Option(help="The graph, or a .onnx file (default: the only *.graph.json beside them).")
     ] = None,
     arithmetic: Annotated[
         str, typer.Option(help="exact, fast, interval, z3, or all: each of them, which must not contradict each other.")
@@ -98,7 +98,7 @@ def check(
 
 @app.command()
 def inspect(
-    graph: Annotated[Path, typer.Argument(help="model.graph.json")],
+    graph: Annotated[Path, typer.Argument(help="model.graph.json, or a .onnx file.")],
     dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz text instead of a table.")] = False,
     json: Json = False,
 ) -> None:
@@ -106,6 +106,35 @@ def inspect(
     from tlverify.cli.inspect import inspect
 
     inspect(graph, dot, json)
+
+
+@app.command("import")
+def import_(
+    network: Annotated[Path, typer.Argument(help="A .onnx or .onnx.gz file.")],
+    out: Annotated[Path, typer.Option(help="model.graph.json to write, and model.safetensors beside it.")],
+    samples: Annotated[int, typer.Option(min=0, help="Random inputs to compare with onnxruntime on.")] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of these inputs.")] = 0,
+    json: Json = False,
+) -> None:
+    """Read an ONNX model into a graph, exactly, and compare it with onnxruntime if that is installed.
+
+    The other commands take a .onnx file as it is, without the comparison.
+    """
+    from tlverify.cli.interop import import_onnx
+
+    import_onnx(network, out, samples, seed, json)
+
+
+@app.command()
+def export(
+    graph: Annotated[Path, typer.Argument(help="model.graph.json, with model.safetensors beside it.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    json: Json = False,
+) -> None:
+    """Write a graph as an ONNX model, which gives the same graph when it is read."""
+    from tlverify.cli.interop import export_onnx
+
+    export_onnx(graph, out, json)
 
 
 @app.command()

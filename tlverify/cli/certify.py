@@ -16,7 +16,8 @@ from tlverify.cli.environment import environment
 from tlverify.cli.output import exit_code, print_json
 from tlverify.cli.report import Report, ReportError, Row, Run, write_report
 from tlverify.cli.verdicts import verdicts
-from tlverify.graph import Graph, TlverifyError, digest, load_graph, write_atomic
+from tlverify.graph import Graph, TlverifyError, digest, write_atomic
+from tlverify.interop import load_graph
 from tlverify.train.data import load_npz
 from tlverify.train.progress import progress_bar
 

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from tlverify.cli.output import print_json
 from tlverify.cli.report import printable
-from tlverify.graph import digest, load_graph, to_dot
+from tlverify.graph import digest, to_dot
 from tlverify.graph.canonical import structure
+from tlverify.interop import load_graph
 
 
 def inspect(path: Path, dot: bool, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tlverify.certify import kernel
 from tlverify.certify.claim import Claim
 from tlverify.graph import Graph, digest, to_bytes
+from tlverify.interop.files import is_onnx, load_graph
 
 PathLike = str | os.PathLike[str]
 
@@ -21,11 +22,13 @@ def assert_certified(
 ) -> kernel.Accepted:
     """The kernel accepts the certificate of this claim about this graph, with this verdict; AssertionError if not.
 
-    Each part is a path or the thing itself. Returns what was proved, for further assertions about it.
+    Each part is a path or the thing itself; an ONNX model is imported. Returns what was proved, for further assertions.
     """
     statement = claim.data if isinstance(claim, Claim) else _bytes(claim)
     if isinstance(graph, Graph):
         structure, parameters = to_bytes(graph)
+    elif is_onnx(graph):
+        structure, parameters = to_bytes(load_graph(graph))
     else:
         path = Path(graph)
         structure = path.read_bytes()
