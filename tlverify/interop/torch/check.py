@@ -72,4 +72,4 @@ def _difference(ours: Any, theirs: Any) -> float:
     both = np.isfinite(a) & np.isfinite(b)
     if not (both | (a == b) | (np.isnan(a) & np.isnan(b))).all():
         return float("inf")
-    return float(np.abs(a - b)[both].max(initial=0.0))
+    return float(np.abs(a[both] - b[both]).max(initial=0.0))

@@ -61,11 +61,20 @@ class _Import(Trace):
         return array
 
     def constant(self, value: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
-        found = self.stored.get(id(value))
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+        found = self._origin(value)
+        if isinstance(value, float | np.ndarray) and not np.isfinite(value).all():
             what = found[0] if found else "a constant"
             raise TorchError(f"{what}: holds a NaN or an infinity, which a graph cannot store")
         return super().constant(value, dtype, found[0] if found else name)
+
+    def _origin(self, value: Any) -> tuple[str, np.ndarray[Any, Any]] | None:
+        """What is stored as `value`, or as the array of the same size that it is a view of."""
+        view = value
+        while isinstance(view, np.ndarray) and view.size == value.size:
+            if id(view) in self.stored:
+                return self.stored[id(view)]
+            view = view.base
+        return None
 
 
 def _example(torch: Any, number: int, example: Any, batch: bool) -> Any:

@@ -17,7 +17,7 @@ _IGNORED = "num_batches_tracked"
 def to_state_dict(params: Any, state: Any = None) -> dict[str, Any]:
     """Parameters, and the state of layers, as a dictionary for `module.load_state_dict`, as in `0.weight`.
 
-    PyTorch's batch normalisation also counts its batches, which ours does not: load with `strict=False`.
+    PyTorch's batch normalisation adds its count of batches by itself.
     """
     result: dict[str, Any] = {}
     for tree in (params, state):

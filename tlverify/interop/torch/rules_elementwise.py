@@ -92,7 +92,7 @@ def reciprocal(self: Value) -> Value:
 
 
 def clamp(self: Value, min: Scalar | None = None, max: Scalar | None = None) -> Value:  # noqa: A002
-    if _is_number(min) and _is_number(max) and _is_float(self):
+    if isinstance(min, int | float) and isinstance(max, int | float) and _is_float(self):
         return ops.relu(self) if (min, max) == (0, math.inf) else ops.clamp(self, float(min), float(max))
     if min is not None:
         self = ops.relu(self) if _is_number(min) and min == 0 else ops.maximum(self, min)

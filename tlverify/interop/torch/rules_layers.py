@@ -384,7 +384,7 @@ def _no_ceil(
 def _resized(x: Value, size: Sizes | None, factors: Sequence[Any]) -> tuple[int, ...]:
     """The size that is given, or that factors give, where it is whole: PyTorch places other points between."""
     scales = factors[0] if factors and isinstance(factors[0], list | tuple) else factors
-    found = list(scales or ()) or [None, None]
+    found = [factor for factor in scales or () if factor is not None] or [None, None]
     result = []
     for axis, factor in zip((-2, -1), found, strict=True):
         old = x.shape[axis]
