@@ -127,6 +127,17 @@ def test_check_says_what_is_missing(run: Run, model: Path, tmp_path: Path) -> No
     assert "no such file or folder" in run("check", tmp_path / "nothing")[2]
 
 
+def test_check_says_which_arithmetic_accepted(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--out", out)
+    found = json.loads(run("check", out, "--json")[1])
+    assert found["arithmetic"] == "auto"
+    assert [one["arithmetic"] for one in found["certificates"]] == ["exact"] * 3
+    assert "; accepted in exact" in run("check", out / "0000.cert")[1]
+    assert "; accepted in fast" in run("check", out / "0000.cert", "--arithmetic", "fast")[1]
+    assert "; accepted in exact" in run("check", out / "0001.cert", "--arithmetic", "fast")[1]  # a witness
+
+
 @pytest.mark.parametrize("arithmetic", ["exact", "fast", "interval", "z3", "all"])
 def test_check_in_each_arithmetic(run: Run, model: Path, tmp_path: Path, arithmetic: str) -> None:
     out = tmp_path / "out"
@@ -179,7 +190,7 @@ def test_arithmetics_that_disagree_are_exit_70_and_saved(
 
 def test_an_unknown_arithmetic_is_refused(run: Run, model: Path) -> None:
     code, _, error = run("check", model, "--arithmetic", "float16")
-    assert (code, "--arithmetic: expected exact, fast, interval, z3 or all, found 'float16'" in error) == (2, True)
+    assert (code, "--arithmetic: expected auto, exact, fast, interval, z3 or all, found 'float16'" in error) == (2, True)
 
 
 def test_inspect_prints_a_table_and_graphviz(run: Run, model: Path) -> None:
