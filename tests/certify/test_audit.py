@@ -74,7 +74,7 @@ def test_a_certificate_of_another_claim_is_refused_by_z3_as_well():
 
 
 def test_an_unknown_name():
-    with pytest.raises(AbsentArithmetic, match="expected one of exact, fast, interval, z3, found 'float16'"):
+    with pytest.raises(AbsentArithmetic, match="expected auto, exact, fast, interval, z3, found 'float16'"):
         audit.check_in("float16", PROGRAM, TRUE.data, proof(TRUE))
 
 

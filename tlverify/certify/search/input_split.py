@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.layers import Layers, forward
-from tlverify.certify.search.phases import Search
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.problem import inside
+from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
 from tlverify.certify.tree_writer import tree
 
@@ -115,18 +116,19 @@ def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
     not if the time is over, or a part is too small to be halved."""
     tree, inputs = Tree(), len(root.inputs)
     stack = [Block(np.zeros(1, dtype=np.intp), root.boxes, np.zeros((1, 0, inputs)), np.zeros((1, 0)))]
+    least = [-inf]  # for each block of the stack a bound that its parts have
     while stack:
+        search.note(min(least), sum(map(len, stack)))
         if search.late():
             return
-        block = stack.pop()
+        block, reached = stack.pop(), least.pop()
         while len(block) < BLOCK and stack:
-            block = joined(stack.pop(), block)
+            block, reached = joined(stack.pop(), block), min(reached, least.pop())
         if len(block) > BLOCK:
             stack.append(block.part(slice(None, -BLOCK)))
+            least.append(reached)
             block = block.part(slice(-BLOCK, None))
         bounder = Bounder(root, block)
-        if len(tree.split) == 1:
-            search.lower = float(bounder.values.min())
         closed = (bounder.values > 0).all(1)
         for row in np.flatnonzero(closed).tolist():
             number = int(block.numbers[row])
@@ -142,6 +144,8 @@ def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
             if deepest >= MAX_TREE_DEPTH or not bounder.divisible(at):
                 return
             stack.append(_split(root, tree, block, bounder, at))
+            least.append(max(reached, float(bounder.values[at].min())))
+    search.note(0.0, 0)
     yield tree
 
 

@@ -71,11 +71,13 @@ def refute(
     candidates: Callable[[Points], bool] = lambda corners: False,
     root_steps: int = 20,
     steps: int = 2,
+    watch: Callable[[float, int], None] = lambda lower, open_leaves: None,
 ) -> Outcome:
     """Show that the row, (1, ...), is positive everywhere, by bounding at most `limit` nodes.
 
     A leaf is closed when its bound exceeds what rounding may cost. It gives up when the limit plainly will not do.
     `candidates` is shown corners (count, inputs) where the row may be negative; the search ends when it returns True.
+    `watch` is told the least bound of the open leaves and their number, before each batch is split.
     """
     closed: list[tuple[Any, Nodes, Any]] = []
     splits: list[tuple[int, int]] = []
@@ -118,6 +120,7 @@ def refute(
     look = max(64.0, LOOK / cost(relaxation))
     room = MEMORY // max(1, 6 * relaxation.fold.size)
     while len(pool.node) and not stopped and bounded < limit and not late():
+        watch(float(pool.lower.min()), len(pool.node))
         if bounded >= look:
             look = 2 * bounded
             if len(pool.node) < room // 2 and hopeless(first, float(pool.lower.min()), 0.0, bounded / 2, limit / 2):

@@ -6,9 +6,7 @@ tightening before it did.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
@@ -24,6 +22,7 @@ from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, sin
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.phase_split import Outcome, Points, refute
+from tlverify.certify.search.progress import Search as Search
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
 LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
@@ -31,19 +30,6 @@ SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
-
-
-@dataclass
-class Search:
-    """One claim being searched: when to stop, and what is known for the report."""
-
-    deadline: float = inf
-    lower: float = -inf
-    leaves: int = 0
-    log: list[str] = field(default_factory=list)
-
-    def late(self) -> bool:
-        return time.perf_counter() > self.deadline
 
 
 def propose_phases(
@@ -161,9 +147,14 @@ def _close(
         return bool(point)
 
     outcomes: dict[int, Outcome] = {}
-    for index in order.tolist():
+    least = [*(root.lower - root.error)[order].tolist(), inf]
+    for index, rest in zip(order.tolist(), least[1:], strict=True):  # the goals after it are no worse than at the root
+
+        def watch(lower: float, open_leaves: int, rest: float = rest) -> None:
+            search.note(min(lower, rest), open_leaves)
+
         row = rows.take(np.array([index]))
-        outcome = refute(relaxation, row, limit, search.late, candidates, ROOT_STEPS)
+        outcome = refute(relaxation, row, limit, search.late, candidates, ROOT_STEPS, watch=watch)
         limit -= outcome.bounded
         if point:
             return None, point[0]
