@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tlverify.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tlverify import certify as certify
     from tlverify import testing as testing
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from tlverify.train import data as data
     from tlverify.train import losses as losses
     from tlverify.train import optim as optim
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "tlverify.core": (

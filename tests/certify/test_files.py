@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlverify.certify import check_files, find_certificates, kernel, save_result
+from tlverify.certify import check_files, files, find_certificates, kernel, save_result
 from tlverify.certify.files import FilesError
 from tlverify.certify.prove import Result
 
@@ -137,3 +137,14 @@ def test_save_result(tmp_path):
         "one.claim.json",
         "two.claim.json",
     ]
+
+
+@pytest.mark.parametrize("member", ["a.cert", "a.claim.json", "model.safetensors"])
+def test_a_member_of_an_archive_has_a_limit(record, monkeypatch, member):
+    size = (record / member).stat().st_size
+    monkeypatch.setattr(files, "MAX_MEMBER", max(path.stat().st_size for path in record.iterdir()))
+    assert verdicts(archive(record))[0] == ("a.cert", "verified")
+    (record / member).write_bytes(bytes(files.MAX_MEMBER + 1))  # packs to almost nothing
+    with pytest.raises(FilesError, match=f"{member}: expected at most {files.MAX_MEMBER} bytes once unpacked"):
+        verdicts(archive(record))
+    assert size <= files.MAX_MEMBER

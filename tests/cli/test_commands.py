@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tlverify import __version__
+from tlverify.certify import prove
 from tlverify.certify.audit import _arithmetic
 from tlverify.certify.kernel import EXACT, Arithmetic, Program
 from tlverify.certify.kernel.arithmetic import Constant
@@ -80,6 +83,24 @@ def test_timeout_of_zero_is_unknown_with_its_reason(run: Run, model: Path) -> No
     assert "timeout" in row["reason"] or row["verdict"] == "verified"
 
 
+def test_ctrl_c_keeps_the_examples_that_are_done(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = prove.Deep.search
+    calls: list[object] = []
+
+    def search(self: prove.Deep, *arguments: Any) -> prove.Result:
+        calls.append(arguments)
+        result = real(self, *arguments)
+        return result if len(calls) < 2 else replace(result, verdict="unknown", interrupted=True, certificate=None)
+
+    monkeypatch.setattr(prove.Deep, "search", search)
+    code, printed, _ = certify(run, model, "--out", tmp_path / "out")
+    assert code == 20
+    assert "Interrupted after 2 of 3 examples." in printed
+    assert (tmp_path / "out" / "0000.cert").is_file()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -125,6 +146,17 @@ def test_check_says_what_is_missing(run: Run, model: Path, tmp_path: Path) -> No
     code, _, error = run("check", out)
     assert (code, "0000.claim.json: cannot be read" in error) == (2, True)
     assert "no such file or folder" in run("check", tmp_path / "nothing")[2]
+
+
+def test_check_says_which_arithmetic_accepted(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--out", out)
+    found = json.loads(run("check", out, "--json")[1])
+    assert found["arithmetic"] == "auto"
+    assert [one["arithmetic"] for one in found["certificates"]] == ["interval", "exact", "interval"]
+    assert "; accepted in interval" in run("check", out / "0000.cert")[1]
+    assert "; accepted in fast" in run("check", out / "0000.cert", "--arithmetic", "fast")[1]
+    assert "; accepted in exact" in run("check", out / "0001.cert", "--arithmetic", "fast")[1]  # a witness
 
 
 @pytest.mark.parametrize("arithmetic", ["exact", "fast", "interval", "z3", "all"])
@@ -179,7 +211,10 @@ def test_arithmetics_that_disagree_are_exit_70_and_saved(
 
 def test_an_unknown_arithmetic_is_refused(run: Run, model: Path) -> None:
     code, _, error = run("check", model, "--arithmetic", "float16")
-    assert (code, "--arithmetic: expected exact, fast, interval, z3 or all, found 'float16'" in error) == (2, True)
+    assert (code, "--arithmetic: expected auto, exact, fast, interval, z3 or all, found 'float16'" in error) == (
+        2,
+        True,
+    )
 
 
 def test_inspect_prints_a_table_and_graphviz(run: Run, model: Path) -> None:

@@ -1,10 +1,12 @@
 """`tlverify certify NETWORK --property SPEC.vnnlib` as a user types it."""
 
 import json
+import re
 
 import pytest
 from certify.nets import FALSIFIED, HEADER, TWO_REGIONS, VACUOUS, VERIFIED, difference
 
+from tlverify.certify import prove
 from tlverify.graph import save_graph
 
 
@@ -92,3 +94,34 @@ def test_robustness_needs_its_options(run, tmp_path):
     code, _, error = run("certify", tmp_path / "net.graph.json")
     assert code == 2
     assert "needs --data and --epsilon" in error
+
+
+def test_ctrl_c_is_unknown_and_keeps_what_is_done(certify, tmp_path, monkeypatch):
+    real, calls = prove.propose_boxes, []
+
+    def propose(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        yield from real(*arguments)
+
+    monkeypatch.setattr(prove, "propose_boxes", propose)
+    code, printed, _ = certify(TWO_REGIONS + "(assert (>= Y_0 4))", "--out", tmp_path / "out")
+    assert code == 20
+    assert "1 of 2 claims open; first: interrupted; best bound" in printed
+    assert (tmp_path / "out" / "0000.cert").is_file()
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["verdict"] == "unknown"
+
+
+def test_verbose_goes_to_standard_error_and_the_arithmetic_is_named(certify):
+    code, printed, error = certify(VERIFIED, "--verbose")
+    assert code == 0
+    assert re.search(r"check [^,]* \((exact|fast|interval)\)", printed)
+    assert re.search(r"^claim [0-9a-f]{12}\n(.*\n)* *\d+\.\d s  bound ", error)
+    summary = json.loads(certify(VERIFIED, "--json")[1])
+    assert summary["results"][0]["arithmetic"] in ("exact", "fast", "interval")
+
+
+def test_unknown_says_what_would_help(certify):
+    assert prove.MORE_TIME in certify(FALSIFIED, "--timeout", "0")[1]
+    assert json.loads(certify(FALSIFIED, "--timeout", "0", "--json")[1])["remedy"] == prove.MORE_TIME

@@ -225,6 +225,7 @@ def test_comparison():
         "Radius": "0.02 per pixel",
         "Search per image": "median 10 ms, max 10 ms",
         "Check per image": "median 2 ms, max 2 ms",
+        "Checked in": "-",
         "Certificate size": "median 1 kB, max 1 kB",
         "Training time": "6.2 s",
         "Parameters": "6,570",

@@ -24,6 +24,7 @@ from tlverify.certify.kernel.reader import parse_certificate, parse_steps
 from tlverify.graph import TlverifyError
 
 ARITHMETICS = ("exact", "fast", "interval", "z3")
+AUTO = "auto"  # stands for the one that is suited to a certificate
 Z3_SECONDS = 30.0  # for one claim
 EXACT_ROWS = 512  # bounds in a proof up to which `exact` is quick enough
 TOO_WEAK = "not refuted"  # what the kernel says of a bound that is sound but does not suffice
@@ -85,12 +86,18 @@ def suited(certificate: bytes) -> str:
 
 
 def check_in(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> kernel.Accepted:
-    """Check a certificate in one arithmetic. A witness is replayed exactly in all.
+    """Check a certificate in one arithmetic, or with the name "auto" in the suited one. A witness is replayed exactly
+    in all.
 
     Raises kernel.Rejected (Undecided and Refuted are of this kind), kernel.Malformed, AbsentArithmetic.
     """
+    name = suited(certificate) if name == AUTO else name
     if name != "z3":
-        return kernel.check_with(program, claim, certificate, _arithmetic(name))
+        try:
+            return kernel.check_with(program, claim, certificate, _arithmetic(name))
+        except (KeyboardInterrupt, MemoryError):  # what they strike while it is changed must not be used again
+            _arithmetic.cache_clear()
+            raise
     statement = read_claim(claim, program)
     header, _ = parse_certificate(certificate)
     if header.get("kind") != "proof" or header.get("claim") != statement.digest:
@@ -109,7 +116,8 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
 
 
 def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> Answer:
-    """What one arithmetic says. Raises AbsentArithmetic."""
+    """What one arithmetic says, or with the name "auto" the suited one. Raises AbsentArithmetic."""
+    name = suited(certificate) if name == AUTO else name
     begin = time.perf_counter()
     accepted, reason, step, refutes = None, "", "", False
     try:
@@ -176,7 +184,7 @@ def _arithmetic(name: str) -> kernel.Arithmetic:
         from tlverify.certify.interval import interval
 
         return interval()
-    raise AbsentArithmetic(f"arithmetic: expected one of {', '.join(ARITHMETICS)}, found {name!r}")
+    raise AbsentArithmetic(f"arithmetic: expected {AUTO}, {', '.join(ARITHMETICS)}, found {name!r}")
 
 
 def _record(

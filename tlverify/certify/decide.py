@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tlverify.certify.claim import Claim
-from tlverify.certify.prove import Result, certify
+from tlverify.certify.prove import FINISH, TIMEOUT, Report, Result, certify
 from tlverify.graph import Graph
 
 FIRST_SHARE = 0.1
@@ -20,11 +20,13 @@ class Decision:
     """`verdict` is "verified" if all claims are, "falsified" if one is, else "unknown" with its `reason`.
 
     `results` has one Result for each claim that was tried, in their order; times in them are sums over all tries.
+    `remedy` is what would help if it is unknown.
     """
 
     verdict: str
     reason: str
     results: tuple[Result, ...]
+    remedy: str = ""
 
     @property
     def counterexample(self) -> Result | None:
@@ -36,15 +38,16 @@ def decide(
     graph: Graph,
     claims: Sequence[Claim],
     *,
-    timeout: float | None = None,
+    timeout: float | None = TIMEOUT,
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
+    report: Report | None = None,
 ) -> Decision:
     """Search all claims of a property within `timeout` seconds together, until one is falsified.
 
     Each is tried for a tenth of the time (a second at most) before the open ones share the rest, so that a claim that
-    is easily falsified does not wait for one that is hard to prove. `known` is as for `certify`. Without claims the
-    property holds: nothing is in its region.
+    is easily falsified does not wait for one that is hard to prove. `known` and `report` are as for `certify`. Without
+    claims the property holds: nothing is in its region. Ctrl-C ends the search: what is not decided is unknown.
     """
     if not claims:
         return Decision("verified", "no input satisfies the property's assertions on inputs", ())
@@ -60,18 +63,29 @@ def decide(
             if timeout is not None:
                 left = max(0.0, timeout - (time.perf_counter() - begin))
                 limit = min(seconds or left, left / (len(remaining) - position))
-            (result,) = certify(graph, [claims[index]], timeout=limit, seed=seed, known=known)
+            try:
+                result = next(certify(graph, [claims[index]], timeout=limit, seed=seed, known=known, report=report))
+            except KeyboardInterrupt:  # between two searches
+                return _open(claims, results, "interrupted")
             if index in results:
                 result = _after(results[index], result)
             results[index] = result
             if result.verdict == "falsified":
                 return Decision("falsified", "", _ordered(results))
+            if result.interrupted:
+                return _open(claims, results, result.reason)
     ordered = _ordered(results)
-    reasons = [result.reason for result in ordered if result.verdict == "unknown"]
-    if not reasons:
+    first = next((result for result in ordered if result.verdict == "unknown"), None)
+    if first is None:
         return Decision("verified", "", ordered)
-    first = reasons[0] if len(claims) == 1 else f"{len(reasons)} of {len(claims)} claims open; first: {reasons[0]}"
-    return Decision("unknown", first, ordered)
+    return replace(_open(claims, results, first.reason), remedy=first.remedy)
+
+
+def _open(claims: Sequence[Claim], results: Mapping[int, Result], reason: str) -> Decision:
+    left = len(claims) - sum(result.verdict == "verified" for result in results.values())
+    if len(claims) > 1:
+        reason = f"{left} of {len(claims)} claims open; first: {reason}"
+    return Decision("unknown", reason, _ordered(results), FINISH)
 
 
 def _ordered(results: Mapping[int, Result]) -> tuple[Result, ...]:

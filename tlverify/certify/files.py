@@ -16,6 +16,7 @@ from tlverify.graph import TlverifyError, to_bytes, write_atomic
 from tlverify.interop.files import is_onnx, load_graph
 
 GRAPH, CLAIM, CERTIFICATE = ".graph.json", ".claim.json", ".cert"
+MAX_MEMBER = 1 << 31  # bytes of a .zip member, unpacked
 Place = Path | zipfile.Path
 
 
@@ -69,13 +70,13 @@ def find_certificates(path: str | os.PathLike[str]) -> list[Place]:
 
 
 def check_files(
-    certificates: Sequence[Place], graph: str | os.PathLike[str] | None = None, arithmetic: str = "exact"
+    certificates: Sequence[Place], graph: str | os.PathLike[str] | None = None, arithmetic: str = audit.AUTO
 ) -> Iterator[Checked]:
     """Check each certificate against the claim beside it and the graph, which is read once.
 
     The graph is the one given (of an ONNX model, its import), or the only `*.graph.json` beside the certificates.
-    `arithmetic` is one of audit.ARITHMETICS, or "all", where `exact` counts and audit.Disagreement is raised if another
-    contradicts it.
+    `arithmetic` is one of audit.ARITHMETICS; "auto" for the one that is suited to each certificate; or "all", where
+    `exact` counts and audit.Disagreement is raised if another contradicts it.
     FilesError if a file is missing; kernel.Malformed if the graph cannot be read.
     """
     if graph is not None and is_onnx(graph):
@@ -115,6 +116,12 @@ def _beside(place: Place, name: str) -> Place:
 
 def _read(place: Place) -> bytes:
     try:  # a .zip member may be damaged, encrypted (RuntimeError) or packed in a way unknown (NotImplementedError)
-        return place.read_bytes()
+        if isinstance(place, Path):
+            return place.read_bytes()
+        with place.open("rb") as stream:  # the size that a .zip states may be a lie, so it is not asked for
+            data: bytes = stream.read(MAX_MEMBER + 1)
     except (OSError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FilesError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MAX_MEMBER:
+        raise FilesError(f"{place}: expected at most {MAX_MEMBER} bytes once unpacked, found more; unpack the .zip")
+    return data

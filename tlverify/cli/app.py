@@ -17,12 +17,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show on standard error how bound and open leaves develop.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
 
 def _version(show: bool) -> None:
     if show:
-        from tlverify import __version__
+        from tlverify.version import __version__
 
         typer.echo(f"tlverify {__version__}")
         raise typer.Exit
@@ -71,6 +74,7 @@ def certify(
         typer.Option(help="Folder for claims, certificates and report.html. Repeat the command to resume."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Prove or refute that each example keeps its label under every small change, or a VNN-LIB property.
@@ -78,11 +82,12 @@ def certify(
     `tlverify certify net.onnx --property spec.vnnlib` decides one property; the file states the bad states.
 
     Each verdict is `verified` (the kernel accepted a proof), `falsified` (a counterexample was replayed exactly) or
-    `unknown`. Inputs of examples are within [0, 1].
+    `unknown`. Inputs of examples are within [0, 1]. Ctrl-C makes what is being searched `unknown`, with its best bound;
+    what is done is kept.
     """
     from tlverify.cli.certify import certify
 
-    certify(graph, data, epsilon, prop, index, timeout, semantics, out, seed, json)
+    certify(graph, data, epsilon, prop, index, timeout, semantics, out, seed, json, verbose)
 
 
 @app.command()
@@ -120,13 +125,18 @@ def check(
         Path | None, typer.Option(help="The graph, or a .onnx file (default: the only *.graph.json beside them).")
     ] = None,
     arithmetic: Annotated[
-        str, typer.Option(help="exact, fast, interval, z3, or all: each of them, which must not contradict each other.")
-    ] = "exact",
+        str,
+        typer.Option(
+            help="auto, exact, fast, interval, z3, or all: each of them, which must not contradict each other."
+        ),
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Check certificates with the kernel alone, each against the .claim.json beside it.
 
-    `exact` is the reference; docs/TRUST.md says what each of the others trusts. With `all`, two arithmetics that
+    `auto` takes the arithmetic that is suited to each certificate, and says which: `exact`, the reference, for short
+    proofs and witnesses; `fast` for trees of phase splits; `interval` for trees whose nodes bound neurons again.
+    docs/TRUST.md says what each of them trusts. With `all`, two arithmetics that
     contradict each other are exit code 70, and their answers are saved in disagreement-CLAIM.json.
     """
     from tlverify.cli.check import check

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tlverify.cli.console import print_summary, verdict_line
 from tlverify.cli.environment import environment
+from tlverify.cli.follow import follow
 from tlverify.cli.output import exit_code, print_json
 from tlverify.cli.report import Report, ReportError, Row, Run, write_report
 from tlverify.cli.verdicts import verdicts
@@ -35,6 +36,7 @@ def certify(
     out: Path | None,
     seed: int,
     as_json: bool,
+    verbose: bool = False,
 ) -> None:
     """Certify examples of a dataset; exits with the code of the worst verdict."""
     if semantics != "real":
@@ -44,7 +46,7 @@ def certify(
 
         if data_path is not None or epsilon is not None:
             raise TlverifyError("--data and --epsilon do not go with a .vnnlib property, which states its own region")
-        certify_property(path, Path(prop), timeout, out, seed, as_json)
+        certify_property(path, Path(prop), timeout, out, seed, as_json, verbose)
     if prop != "robustness":
         raise TlverifyError(f"--property: expected robustness or a .vnnlib file, found {prop!r}")
     if data_path is None or epsilon is None:
@@ -52,9 +54,9 @@ def certify(
     begin, started = time.perf_counter(), datetime.now().astimezone()
     graph, data = load_graph(path), load_npz(data_path)
     indices = parse_index(index, len(data))
-    rows = collect_rows(
-        "certify", len(indices), verdicts(graph, data, epsilon, indices, out=out, timeout=timeout, seed=seed)
-    )
+    report_progress = follow() if verbose else None
+    found = verdicts(graph, data, epsilon, indices, out=out, timeout=timeout, seed=seed, report=report_progress)
+    rows = collect_rows("certify", len(indices), found)
     run = make_run(str(path), "", (), None, graph, epsilon, rows)
     report = Report(
         f"{prop} of {path.name} at {epsilon}",
@@ -67,6 +69,8 @@ def certify(
     code = exit_code(row.verdict for row in rows)
     summary = {**summarize(run, epsilon), "seconds": round(report.seconds, 3), "exit_code": code}
     notes = [] if out is None else save_report(report, summary, out)
+    if len(rows) < len(indices):
+        notes.insert(0, f"Interrupted after {len(rows)} of {len(indices)} examples.")
     if as_json:
         print_json(summary)
     else:
@@ -81,12 +85,17 @@ def certify(
 
 
 def collect_rows(title: str, count: int, rows: Any) -> list[Row]:
-    """All rows, with a progress bar that shows the verdicts so far."""
+    """All rows, with a progress bar that shows the verdicts so far. Ctrl-C ends it with those that there are; the last
+    is that of the claim which was being searched."""
     found: list[Row] = []
     with progress_bar(title, count) as update:
-        for row in rows:
-            found.append(row)
-            update(len(found), f"{sum(r.verdict == 'verified' for r in found)} verified")
+        try:
+            for row in rows:
+                found.append(row)
+                update(len(found), f"{sum(r.verdict == 'verified' for r in found)} verified")
+        except KeyboardInterrupt:
+            if not found:
+                raise
     return found
 
 
@@ -136,7 +145,9 @@ def summarize(run: Run, epsilon: str) -> dict[str, Any]:
                 "label": row.label,
                 "predicted": row.predicted,
                 "verdict": row.verdict,
+                "arithmetic": row.arithmetic,
                 "reason": row.reason,
+                "remedy": row.remedy,
                 "margin": row.margin,
                 "witness_class": row.witness_class,
                 "search_seconds": round(row.search_seconds, 6),

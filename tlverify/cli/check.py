@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tlverify.certify import check_files, find_certificates
-from tlverify.certify.audit import ARITHMETICS, Disagreement, describe
+from tlverify.certify.audit import ARITHMETICS, AUTO, Disagreement, describe
 from tlverify.certify.files import Checked
 from tlverify.certify.prove import as_float
 from tlverify.cli.output import INTERNAL, exit_code, fail, print_json
@@ -27,8 +27,8 @@ STYLES = {
 
 def check(paths: list[Path], graph: Path | None, arithmetic: str, as_json: bool) -> None:
     """Check every certificate; exits with the code of the worst verdict, or 70 if arithmetics contradict each other."""
-    if arithmetic not in (*ARITHMETICS, "all"):
-        raise TlverifyError(f"--arithmetic: expected {', '.join(ARITHMETICS)} or all, found {arithmetic!r}")
+    if arithmetic not in (AUTO, *ARITHMETICS, "all"):
+        raise TlverifyError(f"--arithmetic: expected {AUTO}, {', '.join(ARITHMETICS)} or all, found {arithmetic!r}")
     try:
         found = [checked for path in paths for checked in check_files(find_certificates(path), graph, arithmetic)]
     except Disagreement as disagreement:
@@ -56,9 +56,16 @@ def _line(checked: Checked, statement: bool) -> Text:
         words = checked.accepted.statement if statement else f"claim {checked.accepted.claim[:12]}"
         if checked.accepted.margin is not None:
             words += f" (margin {as_float(checked.accepted.margin):.6g})"
+        words += f"; accepted in {accepted_in(checked)}"
     return Text.assemble(
         (f"{checked.verdict:<10}", STYLES[checked.verdict]), f"{printable(checked.name)}  {printable(words)}"
     )
+
+
+def accepted_in(checked: Checked) -> str:
+    """The arithmetic that counts. A witness is replayed in `exact`, whichever was asked."""
+    witness = checked.accepted is not None and checked.accepted.verdict == "falsified"
+    return "exact" if witness else checked.answers[0].arithmetic
 
 
 def _agreement(checked: Checked) -> Text:
@@ -81,6 +88,7 @@ def _data(checked: Checked) -> dict[str, object]:
     return {
         "certificate": checked.name,
         "verdict": checked.verdict,
+        "arithmetic": accepted_in(checked),
         "reason": checked.reason,
         "statement": accepted.statement if accepted else "",
         "claim": accepted.claim if accepted else "",

@@ -59,7 +59,8 @@ def print_summary(report: Report, console: Console) -> None:
 
 
 def verdict_line(row: Row, *, ascii_only: bool = False) -> Text:
-    """One line for one image: verdict, label, margin or mistake, times and size, and why it is not verified.
+    """One line for one image: verdict, label, margin or mistake, times and size, and if it is not verified why, and
+    what would help.
 
     `ascii_only` is for consoles that cannot print the glyphs: pass `console.options.ascii_only`.
     """
@@ -72,11 +73,11 @@ def verdict_line(row: Row, *, ascii_only: bool = False) -> Text:
         words.append(f"margin {margin(row.margin)}")
     words.append(f"search {seconds(row.search_seconds)}")
     if row.check_seconds:
-        words.append(f"check {seconds(row.check_seconds)}")
+        words.append(f"check {seconds(row.check_seconds)}" + (f" ({row.arithmetic})" if row.arithmetic else ""))
     if row.certificate_bytes is not None:
         words.append(size(row.certificate_bytes))
     if row.reason and row.verdict != "verified":
-        words.append(row.reason)
+        words += filter(None, (row.reason, row.remedy))
     glyph = (ASCII_GLYPHS if ascii_only else GLYPHS)[row.verdict]
     line = Text(f"{row.index:>5}  ").append(f"{glyph} {row.verdict:<9}", style=STYLES[row.verdict])
     return line.append("  " + printable(", ".join(words)).replace("\n", " "))

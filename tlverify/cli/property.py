@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +15,9 @@ from tlverify.certify.files import CERTIFICATE, CLAIM, save_result
 from tlverify.certify.property import to_claims
 from tlverify.certify.prove import Result
 from tlverify.cli.console import ASCII_GLYPHS, STYLES
+from tlverify.cli.follow import follow
 from tlverify.cli.output import EXIT_CODES, print_json
-from tlverify.cli.report import GLYPHS, printable, seconds, size
+from tlverify.cli.report import GLYPHS, arithmetics, printable, seconds, size
 from tlverify.cli.verdicts import GRAPH_NAME
 from tlverify.graph import Graph, digest, save_graph, write_atomic
 from tlverify.interop import load_graph
@@ -31,6 +33,7 @@ def certify_property(
     out: Path | None,
     seed: int,
     as_json: bool,
+    verbose: bool = False,
 ) -> NoReturn:
     """Certify one property of a network; exits with the code of its verdict."""
     graph, prop = load_graph(path), read_vnnlib(spec)
@@ -43,7 +46,7 @@ def certify_property(
             certificate, statement = out / f"{name}{CERTIFICATE}", out / f"{name}{CLAIM}"
             if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
                 known[claim.digest] = certificate.read_bytes()
-    decision = decide(graph, claims, timeout=timeout, seed=seed, known=known)
+    decision = decide(graph, claims, timeout=timeout, seed=seed, known=known, report=follow() if verbose else None)
     summary = summarize(graph, prop, decision, path, spec)
     if out is not None:
         import json
@@ -69,12 +72,16 @@ def summarize(graph: Graph, prop: Property, decision: Decision, path: Path, spec
         "semantics": "real",
         "verdict": decision.verdict,
         "reason": decision.reason,
+        "remedy": decision.remedy,
         "claims": len(prop.cases),
         "results": [
             {
                 "claim": result.claim.digest,
                 "verdict": result.verdict,
+                "arithmetic": result.arithmetic,
                 "reason": result.reason,
+                "leaves": result.stats.get("leaves", 0),
+                "margin": result.margin if isfinite(result.margin) else None,
                 "search_seconds": round(result.search_seconds, 6),
                 "check_seconds": round(result.check_seconds, 6),
                 "certificate_bytes": None if result.certificate is None else len(result.certificate),
@@ -93,11 +100,12 @@ def show(decision: Decision, graph: Graph, out: Path | None, console: Console) -
     checked = sum(result.check_seconds for result in decision.results)
     weight = sum(len(result.certificate) for result in decision.results if result.certificate is not None)
     verified = sum(result.verdict == "verified" for result in decision.results)
-    words = [f"search {seconds(searched)}", f"check {seconds(checked)}", size(weight)]
+    names = arithmetics(result.arithmetic for result in decision.results)
+    words = [f"search {seconds(searched)}", f"check {seconds(checked)} ({names})", size(weight)]
     if len(decision.results) > 1:
         words.insert(0, f"{verified} of {len(decision.results)} claims proved")
     if decision.reason:
-        words.append(decision.reason)
+        words += filter(None, (decision.reason, decision.remedy))
     verdict = decision.verdict
     line = Text(f"{glyphs[verdict]} {verdict}", style=STYLES[verdict])  # type: ignore[index]
     console.print(line.append("  " + printable(", ".join(words)), style="default"), soft_wrap=True)

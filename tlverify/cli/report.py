@@ -43,7 +43,8 @@ class Row:
     """The verdict on one image.
 
     `image` and `witness` have shape (h, w) and values in [0, 1]; `witness` is the adversarial example of a
-    falsified row. `margin` is the certified lower bound of the smallest logit gap.
+    falsified row. `margin` is the certified lower bound of the smallest logit gap. `arithmetic` is the one that
+    accepted the certificate, `remedy` what would help an unknown row.
     """
 
     index: int
@@ -59,6 +60,8 @@ class Row:
     check_seconds: float = 0.0
     certificate_bytes: int | None = None
     certificate_name: str = ""
+    remedy: str = ""
+    arithmetic: str = ""
 
     @property
     def misclassified(self) -> bool:
@@ -135,10 +138,17 @@ def comparison(run: Run) -> dict[str, str]:
         "Radius": f"{run.epsilon:g} per pixel",
         "Search per image": spread((row.search_seconds for row in run.verdicts), seconds),
         "Check per image": spread(checks, seconds),
+        "Checked in": arithmetics(row.arithmetic for row in run.verdicts),
         "Certificate size": spread(sizes, size),
         "Training time": "-" if run.train_seconds is None else seconds(run.train_seconds),
         "Parameters": f"{run.parameter_count:,}",
     }
+
+
+def arithmetics(names: Iterable[str]) -> str:
+    """Which arithmetics accepted how many certificates."""
+    counts = Counter(filter(None, names))
+    return ", ".join(name if len(counts) == 1 else f"{name} {count}" for name, count in counts.most_common()) or "-"
 
 
 def check_command(run: Run) -> str | None:
@@ -206,7 +216,9 @@ def describe(row: Row) -> str:
         parts.append(f"margin {margin(row.margin)}")
     if row.witness_class is not None:
         parts.append(f"counterexample classified {row.witness_class}")
-    return printable(", ".join([*parts, row.reason] if row.reason else parts))
+    if row.arithmetic:
+        parts.append(f"checked in {row.arithmetic}")
+    return printable(", ".join([*parts, *filter(None, (row.reason, row.remedy))]))
 
 
 def printable(text: str) -> str:

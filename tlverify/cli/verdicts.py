@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tlverify.certify import certify, robustness, save_result
 from tlverify.certify.claim import Number
 from tlverify.certify.files import CERTIFICATE, CLAIM
-from tlverify.certify.prove import Result
+from tlverify.certify.prove import Report, Result
 from tlverify.cli.report import Row
 from tlverify.core import run
 from tlverify.graph import Graph, TlverifyError, save_graph
@@ -30,11 +30,13 @@ def verdicts(
     out: Path | None = None,
     timeout: float | None = None,
     seed: int = 0,
+    report: Report | None = None,
 ) -> Iterator[Row]:
     """The verdict on the robustness of each image, in order.
 
     With `out`, the graph, every claim and every certificate are written there as they come; a later call with the
-    same claims takes up the certificates that it finds, after the kernel has accepted them again.
+    same claims takes up the certificates that it finds, after the kernel has accepted them again. `report` is as for
+    tlverify.certify.certify.
     """
     points = examples(graph, data)
     claims = robustness(graph, points[list(indices)], data.y[list(indices)].tolist(), epsilon)
@@ -47,7 +49,7 @@ def verdicts(
             certificate, statement = out / f"{name}{CERTIFICATE}", out / f"{name}{CLAIM}"
             if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
                 known[claim.digest] = certificate.read_bytes()
-    results = certify(graph, claims, timeout=timeout, seed=seed, known=known)
+    results = certify(graph, claims, timeout=timeout, seed=seed, known=known, report=report)
     for index, name, result in zip(indices, names, results, strict=True):
         if out is not None:
             save_result(result, out, name)
@@ -88,6 +90,8 @@ def _row(
         predicted=classify(graph, point),
         verdict=result.verdict,  # type: ignore[arg-type]
         reason=result.reason,
+        remedy=result.remedy,
+        arithmetic=result.arithmetic,
         margin=result.margin if math.isfinite(result.margin) else None,
         image=_image(point, data),
         witness=witness,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tlverify.certify import kernel
+from tlverify.certify.audit import AUTO, check_in
 from tlverify.certify.claim import Claim
 from tlverify.graph import Graph, digest, to_bytes
 from tlverify.interop.files import is_onnx, load_graph
@@ -19,10 +20,13 @@ def assert_certified(
     claim: PathLike | bytes | Claim,
     certificate: PathLike | bytes,
     verdict: str = "verified",
+    arithmetic: str = AUTO,
 ) -> kernel.Accepted:
     """The kernel accepts the certificate of this claim about this graph, with this verdict; AssertionError if not.
 
-    Each part is a path or the thing itself; an ONNX model is imported. Returns what was proved, for further assertions.
+    Each part is a path or the thing itself; an ONNX model is imported. `arithmetic` is that of the check: "auto" for
+    the one suited to the certificate, or one of tlverify.certify.audit.ARITHMETICS. Returns what was proved, for
+    further assertions.
     """
     statement = claim.data if isinstance(claim, Claim) else _bytes(claim)
     if isinstance(graph, Graph):
@@ -34,7 +38,8 @@ def assert_certified(
         structure = path.read_bytes()
         parameters = path.with_name(path.name.removesuffix(".graph.json") + ".safetensors").read_bytes()
     try:
-        accepted = kernel.check(structure, parameters, statement, _bytes(certificate))
+        program = kernel.read_program(structure, parameters)
+        accepted = check_in(arithmetic, program, statement, _bytes(certificate))
     except (kernel.Rejected, kernel.Malformed) as error:
         raise AssertionError(f"certificate not accepted: {error}") from None
     if accepted.verdict != verdict:

@@ -23,6 +23,7 @@ from tlverify.core import pytree
 from tlverify.core.backend import to_numpy
 from tlverify.graph import TlverifyError, write_atomic
 from tlverify.train.state import TrainState
+from tlverify.version import __version__
 
 FORMAT, VERSION = "tlverify.checkpoint", 1
 _NAME = re.compile(r"step-(\d{8})\.json")
@@ -149,8 +150,6 @@ def load_checkpoint(path: Path | str, template: TrainState, settings: Mapping[st
 
 def versions() -> dict[str, str]:
     """Versions of what computes."""
-    from tlverify import __version__
-
     return {"tlverify": __version__, "numpy": np.__version__, "python": platform.python_version()}
 
 

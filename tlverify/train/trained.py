@@ -93,7 +93,7 @@ class Trained:
         return target
 
     def certify(
-        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = None
+        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = 60.0
     ) -> Iterator[Result]:
         """The verdict on the robustness of each example (or those at `index`) within `epsilon` and [0, 1].
 

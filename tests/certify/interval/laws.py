@@ -18,7 +18,7 @@ from tlverify.certify.kernel.backward import Bounds
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.tree_writer import ONE
-from tlverify.graph import Graph, to_bytes
+from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 from ..examples import FAMILIES, files, random_box, random_graph, random_terms
 from ..kernel import laws as exact_laws
@@ -342,6 +342,23 @@ def slopes_are_at_most_1(interval: SimpleNamespace) -> None:
     exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
 
 
+def dead_where_it_is_used(interval: SimpleNamespace) -> None:
+    """That relu(z) is 0 says nothing of z itself: not where a bound is asked of it, nor where z + relu(z) uses it."""
+    for residual in (False, True):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1,), "float32"))
+        one, zero = builder.parameter(np.ones((1, 1), "float32")), builder.parameter(np.zeros(1, "float32"))
+        z = builder.node("linear", x, one, zero)
+        relu = builder.node("relu", z)
+        out = builder.node("add", z, relu) if residual else z
+        graph = builder.build(out, relu)
+        low = Inequality(((out, 0, Fraction(-1)),), Fraction(3, 2))  # at x = -2: 2 >= 3/2
+        claim = box(graph, {"x": ([-2], [-1])}, [[low]])
+        close = {"rule": "close", "multipliers": [["1"]], "slopes": {}, "cuts": []}
+        certificate = proof(claim.digest, exact_laws.machine_steps(close, graph=graph))
+        exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
+
+
 def _of_the_kernel(law: Any) -> Any:
     return lambda interval: law(interval.checker)
 
@@ -356,6 +373,7 @@ LAWS = {
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,
     "disjuncts_of_trees_count": disjuncts_of_trees_count,
     "slopes_are_at_most_1": slopes_are_at_most_1,
+    "dead_where_it_is_used": dead_where_it_is_used,
     **{
         law.__name__: _of_the_kernel(law)
         for law in (

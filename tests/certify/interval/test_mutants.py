@@ -37,7 +37,11 @@ MUTANTS = [
     ("bias of one sign", "engine", "bias * sign[:, None]", "bias * abs(sign[:, None])", TABLES),
     ("bias of a rebound lost", "engine", "network.biases[name][index] if name in network.biases", "0 * network.biases[name][index] if name in network.biases", TABLES),
     ("row of another entry", "engine", "matrix.weight[index] * sign", "matrix.weight[index - 1] * sign", TABLES),
-    ("bias of a pass lost", "engine", "gained = row @ network.biases[name]", "gained = 0 * row @ network.biases[name]", TABLES),
+    ("bias of a pass lost", "engine", "gained = row @ bias", "gained = 0 * row @ bias", TABLES),
+    ("alive in all parts", "engine", "((high > 0) | (low >= 0)).any(0)", "((high > 0) | (low >= 0)).all(0)", TABLES),
+    ("alive is above 0 for certain", "engine", "((high > 0) | (low >= 0)).any(0)", "(low >= 0).any(0)", TABLES),
+    ("dead where it is used as it is", "engine", 'if value.kind == "relu"} - affine', 'if value.kind == "relu"}', "dead_where_it_is_used"),
+    ("dead where a pass starts", "engine", "if name in network.only_relu and name not in start else", "if name in network.only_relu else", "dead_where_it_is_used"),
     ("second use overwrites the first", "engine", "pending[name] = pending[name] + part", "pending[name] = part", TABLES),
     ("upper ends of another part", "engine", "all_of([t.upper for t in tables])", "all_of([t.upper for t in tables[::-1]])", TABLES),
     # tree.py

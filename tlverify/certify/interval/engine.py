@@ -98,11 +98,11 @@ class Matrix:
         """row M for rows (..., out) that hold the entries `out`, as far as the entries `into`."""
         if self.blocks != 1:
             whole = row if out is None else spread(row, out, self.blocks * len(self.weight))
-            product = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
+            product: Floats = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
             return product if into is None else product[..., into]
         weight = self.weight if out is None else self.weight[out]
         weight = weight if into is None else weight[:, into]
-        return (row.reshape(-1, row.shape[-1]) @ weight).reshape(*row.shape[:-1], -1)
+        return row @ weight
 
 
 class Network:
@@ -129,7 +129,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Relaxation of the ReLUs of one value in each region, for the `alive` entries, those that are above 0 somewhere:
+    """Relaxation of the ReLUs of one value in each region, for the `alive` entries, those not 0 everywhere:
     default lower slope, chord's slope rounded up, lower ends of the unstable (else 0), each (regions, alive); and the
     largest end of an unstable one, (regions,)."""
 
@@ -200,12 +200,12 @@ class Boxes:
 
 def relax(low: Floats, high: Floats) -> Relaxed:
     """From bounds (regions, n)."""
-    alive = numpy.flatnonzero((high > 0).any(0))
+    alive = numpy.flatnonzero(((high > 0) | (low >= 0)).any(0))
     low, high = low[:, alive], high[:, alive]
     either = (low < 0) & (high > 0)
     width = numpy.where(either, high - low, 1.0)
     raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
-    chord = numpy.where(either, raised, ((low >= 0) & (high > 0)).astype(float))
+    chord = numpy.where(either, raised, (low >= 0).astype(float))
     below = numpy.where(either, (high > -low).astype(float), chord)
     reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
     return Relaxed(alive, below, chord, numpy.where(either, low, 0.0), reach)
@@ -287,7 +287,7 @@ def backward(
     `start[name]` is (..., rows, n); `slopes[name]` is (rows, n), or NaN for the default. `error` bounds what start and
     constant may be off by. The names in `seen` are given the coefficients on their value when it was reached.
 
-    Rows on a ReLU hold only the entries that are above 0 in some region: the others are 0. So do rows on its input, if
+    Rows on a ReLU hold only the entries that do not give 0 in all regions. So do rows on its input, if
     nothing else uses it.
     """
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ import numpy as np
 from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.layers import Layers, forward
-from tlverify.certify.search.phases import Search
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.problem import inside
+from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
 from tlverify.certify.tree_writer import tree
 
@@ -110,21 +112,23 @@ class Tree:
 
 
 def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
-    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree, if it is complete."""
+    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree if it is complete. It is
+    not if the time is over, or a part is too small to be halved."""
     tree, inputs = Tree(), len(root.inputs)
     stack = [Block(np.zeros(1, dtype=np.intp), root.boxes, np.zeros((1, 0, inputs)), np.zeros((1, 0)))]
+    least = [-inf]  # for each block of the stack a bound that its parts have
     while stack:
+        search.note(min(least), sum(map(len, stack)))
         if search.late():
             return
-        block = stack.pop()
+        block, reached = stack.pop(), least.pop()
         while len(block) < BLOCK and stack:
-            block = joined(stack.pop(), block)
+            block, reached = joined(stack.pop(), block), min(reached, least.pop())
         if len(block) > BLOCK:
             stack.append(block.part(slice(None, -BLOCK)))
+            least.append(reached)
             block = block.part(slice(-BLOCK, None))
         bounder = Bounder(root, block)
-        if len(tree.split) == 1:
-            search.lower = float(bounder.values.min())
         closed = (bounder.values > 0).all(1)
         for row in np.flatnonzero(closed).tolist():
             number = int(block.numbers[row])
@@ -136,7 +140,12 @@ def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
         at = np.flatnonzero(~closed)
         if len(at):
             yield bounder.minimisers(at)
+            deepest = max(tree.depth[number] for number in block.numbers[at].tolist())
+            if deepest >= MAX_TREE_DEPTH or not bounder.divisible(at):
+                return
             stack.append(_split(root, tree, block, bounder, at))
+            least.append(max(reached, float(bounder.values[at].min())))
+    search.note(0.0, 0)
     yield tree
 
 

@@ -15,12 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from tlverify.certify.kernel.claim import Claim, Inequality
-from tlverify.certify.kernel.program import Program
+from tlverify.certify.kernel.program import Dense, Map, Program
 from tlverify.certify.smt.encoding import Form, Problem, combine, enclosures, encode, unstable
 from tlverify.certify.smt.replay import reaches
 from tlverify.graph import TlverifyError
 
 MAX_UNSTABLE = 16  # neurons that may be on either side of 0; beyond, float32 weights take minutes
+MAX_PRODUCTS = 1 << 18  # of the network on one input; beyond, the encoding alone takes long
 TACTICS = ("simplify", "smt")
 
 Point = Mapping[str, Sequence[Fraction]]
@@ -48,6 +49,9 @@ def prove(program: Program, claim: Claim, limit_seconds: float) -> Outcome:
         return Outcome("unknown", f"Z3 proves claims about the reals, this one is about {claim.semantics}")
     targets = sorted({*program.inputs, *(name for rows in claim.bad for row in rows for name, _, _ in row.terms)})
     needed = program.order(tuple(targets))
+    size = sum(_products(matrix) for name in needed for _, matrix in program.values[name].terms)
+    if size > MAX_PRODUCTS:
+        return Outcome("unknown", f"the network has {size} products, over the limit of {MAX_PRODUCTS}")
     bounds = enclosures(program, claim)
     count = unstable(program, bounds, needed)
     if count > MAX_UNSTABLE:
@@ -58,6 +62,12 @@ def prove(program: Program, claim: Claim, limit_seconds: float) -> Outcome:
         return Outcome("unknown", str(late))
     except (z3.Z3Exception, ValueError) as error:  # ValueError: a number longer than Python reads or writes
         return Outcome("unknown", f"Z3 failed: {error}")
+
+
+def _products(matrix: Map) -> int:
+    if isinstance(matrix, Dense):
+        return matrix.size * matrix.in_features
+    return sum(map(len, matrix.entries))
 
 
 def _import() -> ModuleType:
