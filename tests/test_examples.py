@@ -29,6 +29,7 @@ RUNS = {
     "masked_autoencoder": ["--steps 2"],
     "mnist": ["--steps 2"],
     "mnist_certified": ["--steps 2 --images 10"],
+    "pytorch": ["--steps 2"],
     "regression": ["--steps 100 --execution eager --dtype=float32"],
     "sequences": [f"--steps 2 --model {name}" for name in ("lstm", "gru", "rnn", "transformer", "mamba")],
     "table": ["--steps 20"],
@@ -50,6 +51,8 @@ def test_example_runs(
     folder = Path(os.environ.get("TLVERIFY_DATA", FOLDER.parents[1] / "shared" / "data")) / "mnist"
     if name.startswith("mnist") and not folder.is_dir():
         pytest.skip(f"no MNIST in {folder}; set TLVERIFY_DATA")
+    if name == "pytorch":
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split()])
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
