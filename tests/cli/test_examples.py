@@ -41,6 +41,7 @@ def test_runs_with_its_flags_in_the_working_directory(
         (["nothing"], 2, "no example 'nothing'; they are: addition_gpt, "),
         (["regression", "--step", "3"], 2, "unrecognized arguments: --step 3"),
         (["regression", "--help"], 0, "--batch-size"),
+        (["--help"], 0, "tlverify examples run NAME, with --help for its flags"),
         (["mnist", "--steps=1"], 2, "cannot be read"),
     ],
 )

@@ -46,7 +46,10 @@ def show(as_json: bool) -> None:
 
 
 def run(name: str, arguments: Sequence[str]) -> None:
-    """Run an example in the working directory, with its own flags."""
+    """Run an example in the working directory, with its own flags. In place of a name, --help lists the names."""
+    if name in ("-h", "--help"):
+        show(False)
+        return
     known = examples()
     if name not in known:
         raise TlverifyError(f"examples: no example {name!r}; they are: {', '.join(known)}")
