@@ -20,7 +20,8 @@ model = models.mlp((64, 16, 10))
 trained = options.trainer(model, "classification").train(train, **options.run, title="floats")
 x = test.x[0]
 wide = pytree.map(np.float64, trained.params)
-single, double = model(trained.params, x), model(wide, x.astype(np.float64))
+narrow = pytree.map(np.float32, trained.params)
+single, double = model(narrow, x), model(wide, x.astype(np.float64))
 
 
 def exact(x):

@@ -43,7 +43,7 @@ def error(found, expected):
 
 
 held_out = fine.take(slice(260, 300))
-on_fine = np.asarray(model(trained.params, held_out.x))
+on_fine = np.asarray(model(trained.params, held_out.x.astype(options.dtype)))
 errors = error(trained.outputs(test.x), test.y), error(on_fine, held_out.y)
 print(f"\nEstablished: relative error {errors[0]:.3f} on 40 new functions on the grid of 32 points,")
 print(f"{errors[1]:.3f} on one of 64, which it never saw. Not established: any bound on the error.")

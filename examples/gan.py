@@ -36,11 +36,11 @@ for step in range(options.steps):
 print(f"loss      discriminator {judged.loss:.3f}, generator {fooled.loss:.3f} (balance: 1.386, 0.693)")
 
 params, rng = states[0].params, np.random.default_rng(options.seed)
-made = np.asarray(gan(params, rng.normal(size=(1000, 4)).astype(np.float32)))
+made = np.asarray(gan(params, rng.normal(size=(1000, 4)).astype(options.dtype)))
 radius = np.linalg.norm(made, axis=-1)
 sectors = np.histogram(np.arctan2(made[:, 1], made[:, 0]), 12, (-np.pi, np.pi))[0]
 
-graph = nn.export_graph(gan.generator, params["generator"], (4,))
+graph = nn.export_graph(gan.generator, params["generator"], (4,), options.dtype)
 bad = [[Inequality(((graph.outputs[0], i, sign),), 2)] for i in (0, 1) for sign in (1, -1)]
 (result,) = certify(graph, [box(graph, {"x": ([-0.5] * 4, [0.5] * 4)}, bad)], timeout=10)
 print(f"\nEstablished: 1,000 points have radius {radius.mean():.3f} +- {radius.std():.3f} (1 is right), and the")

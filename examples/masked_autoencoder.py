@@ -12,7 +12,7 @@ model = models.MaskedAutoencoder(16, 4)
 trained = options.trainer(model, "custom", model.loss).train(train, **options.run, title="MAE")
 print(trained.report)
 
-outputs, _ = model.apply(trained.params, {}, test.x, True, ops.key(1))
+outputs, _ = model.apply(trained.params, {}, test.x.astype(options.dtype), True, ops.key(1))
 mask = np.asarray(outputs)[..., -1] > 0
 error = np.square(np.asarray(outputs)[..., :-1] - test.x).mean(-1)[mask].mean()
 mean = np.square(train.x.mean(0) - test.x).mean(-1)[mask].mean()

@@ -13,10 +13,10 @@ vae = models.VAE((64, 64, 8))
 trained = options.trainer(vae, "custom", vae.loss).train(images, **options.run, title="VAE")
 print(trained.report)
 
-codes = np.random.default_rng(1).normal(size=(6, 8)).astype(np.float32)
+codes = np.random.default_rng(1).normal(size=(6, 8)).astype(options.dtype)
 digits = np.asarray(vae.decode(trained.params, codes)).reshape(6, 8, 8)
 for row in range(8):
     print("  ".join("".join(" .:-=+*#%@"[int(p * 9.99)] for p in digit[row]) for digit in digits))
-bound = vae.loss(trained.outputs(held_out.x), held_out.x)
+bound = vae.loss(trained.outputs(held_out.x), held_out.x.astype(options.dtype))
 print(f"\nEstablished: a negative evidence bound of {bound:.2f} on the test images, with the code at its mean.")
 print("Not established: how likely an image is, which the bound is below.")

@@ -21,7 +21,7 @@ RUNS = {
     "fno_burgers": ["--steps 2 --optim=adamw"],
     "floats": ["--steps 2"],
     "forecast": ["--steps 2 --log=log.jsonl"],
-    "gan": ["--steps 3"],
+    "gan": ["--steps 3 --dtype float64"],
     "graphs": [""],
     "grid_world": ["--steps 80 --batch-size=16", "--steps 256 --method ppo"],
     "images": ["--steps 2 --model cnn", "--steps 1 --model=resnet", "--steps 1 --model=vit"],
@@ -35,7 +35,7 @@ RUNS = {
     "table": ["--steps 20"],
     "tensors": [""],
     "text": ["--steps 1 --batch-size 4", "--steps 1 --batch-size 4 --tokens bpe"],
-    "vae": ["--steps 2 --seed=3"],
+    "vae": ["--steps 2 --seed=3 --dtype=float64"],
 }
 CASES = [(name, flags) for name, runs in RUNS.items() for flags in runs]
 
