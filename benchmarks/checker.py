@@ -1,9 +1,10 @@
 """Leaves checked per second by each arithmetic, and the ratio to plain float64 in the same process.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/checker.py
+    PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python benchmarks/checker.py
 
 Networks have random weights (He initialisation, seeded); the claim is one linear inequality; the proof is a tree of
 phase splits with random multipliers and a slope for every unstable neuron, so leaves share nothing but the root.
+Times are seconds of the processor.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def proof(
 
 
 def plain(graph: Graph, table: Table, slopes: dict[str, np.ndarray], leaves: int, batch: int = 128) -> float:
-    """Seconds for as many final bounds in plain float64, `batch` rows at a time with slopes of their own."""
+    """Processor seconds for as many final bounds in plain float64, `batch` rows at a time with slopes of their own."""
     searched = prepare(graph)
     out = graph.outputs[0]
     start = {out: np.zeros((1, batch, searched.sizes[out]))}
@@ -97,10 +98,10 @@ def plain(graph: Graph, table: Table, slopes: dict[str, np.ndarray], leaves: int
     own = {name: np.repeat(value, batch, 1) for name, value in slopes.items()}
     for node in searched.piecewise:
         relaxation(table, node)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(-(-leaves // batch)):
         backward(searched, table, start, np.zeros((1, batch)), own)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 def main() -> None:
@@ -125,12 +126,12 @@ def main() -> None:
             data, table, slopes = proof(graph, statement, leaves, np.random.default_rng(1))
             small = proof(graph, statement, 2, np.random.default_rng(1))[0]
             kernel.check_with(program, statement.data, small, engine)  # what is done once, and the root
-            begin = time.perf_counter()
+            begin = time.process_time()
             kernel.check_with(program, statement.data, small, engine)
-            root = time.perf_counter() - begin
-            begin = time.perf_counter()
+            root = time.process_time() - begin
+            begin = time.process_time()
             kernel.check_with(program, statement.data, data, engine)
-            seconds = time.perf_counter() - begin - root
+            seconds = time.process_time() - begin - root
             ratio = seconds / leaves / (plain(graph, table, slopes, arguments.leaves) / arguments.leaves)
             print(
                 f"{title:>14} {name:>11} {leaves:>7} {leaves / seconds:>9.0f} {seconds / leaves * 1e6:>8.1f} "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import z3
-from z3 import And, If, Ints, Or
+from z3 import And, If, Ints, Or, Reals, ToInt
 
 from proofs.lemma import Lemma, Mutant
 from proofs.terms import absolute, maximum, within
@@ -23,6 +23,7 @@ def lemmas() -> Iterator[Lemma]:
     yield from _floors()
     yield from _guards()
     yield from _floats()
+    yield from _filter()
 
 
 def _digits() -> Iterator[Lemma]:
@@ -142,7 +143,8 @@ def _guards() -> Iterator[Lemma]:
     a, b, w, s, t, most, weight, limit, up = Ints("a b w s t most weight limit up")
     yield Lemma(
         "guard_products",
-        "one product more: |s| <= A W, |w| <= W imply |s + a w| <= (A + |a|) W: the guard is sum |a| times max |w|",
+        "one product more: |s| <= A W, |w| <= W imply |s + a w| <= (A + |a|) W: the guard is sum |a| times max |w|, "
+        "or max |a| times sum |w|",
         ("guard",),
         {"|s| <= A W": absolute(s) <= weight * most, "|w| <= W": absolute(w) <= most},
         absolute(s + a * w) <= (weight + absolute(a)) * most,
@@ -226,4 +228,46 @@ def _floats() -> Iterator[Lemma]:
         },
         exact,
         (Mutant("sum of one bit more", hypotheses={"|a + b| < 2^4": below(a + b, 1 << 5)}),),
+    )
+
+
+def _filter() -> Iterator[Lemma]:
+    x, y, d, e, p, m, g = Reals("x y d e p m g")
+    v, n, f, shift = Ints("v n f shift")
+    yield Lemma(
+        "filter_floor",
+        "the exact x is within d of the computed y, and y is further than that from both ends of [f, f + 1]: f is the "
+        "floor of x",
+        ("filter",),
+        {
+            "|x - y| <= d": within(-d, x - y, d),
+            "d < e": And(d >= 0, d < e),
+            "f + e <= y <= f + 1 - e": within(e, y - f, 1 - e),
+        },
+        ToInt(x) == f,
+        (
+            Mutant("lower end not looked at", hypotheses={"f + e <= y <= f + 1 - e": within(0, y - f, 1 - e)}),
+            Mutant("upper end not looked at", hypotheses={"f + e <= y <= f + 1 - e": And(e <= y - f, y - f < 1)}),
+            Mutant("no room beyond d", hypotheses={"d < e": And(d >= 0, d == e)}),
+            Mutant("twice the error", hypotheses={"|x - y| <= d": within(-2 * d, x - y, 2 * d)}),
+        ),
+    )
+    yield Lemma(
+        "filter_length",
+        "the exact length is that of the computed m if m - g and m + g are between the same powers of 2",
+        ("filter",),
+        {"|x - m| <= g": within(-g, x - m, g), "p <= m - g, m + g < 2 p": And(p > 0, p <= m - g, m + g < 2 * p)},
+        And(p <= x, x < 2 * p),
+        (
+            Mutant("m alone", hypotheses={"p <= m - g, m + g < 2 p": And(p > 0, g > 0, p <= m, m < 2 * p)}),
+            Mutant("m - g alone", hypotheses={"p <= m - g, m + g < 2 p": And(p > 0, p <= m - g, m < 2 * p)}),
+        ),
+    )
+    yield Lemma(
+        "filter_unshifted",
+        "f = floor(v / n) is floor(v s / (n s)): coefficients need not be shifted up before a product that is floored",
+        ("filter",),
+        {"f n <= v < (f + 1) n": And(f * n <= v, v < (f + 1) * n), "s > 0": shift > 0},
+        And(f * (n * shift) <= v * shift, v * shift < (f + 1) * (n * shift)),
+        (Mutant("unit not shifted", And(f * n <= v * shift, v * shift < (f + 1) * n)),),
     )

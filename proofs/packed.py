@@ -52,19 +52,20 @@ def lemmas() -> Iterator[Lemma]:
     )
     yield Lemma(
         "lane_capacity",
-        "|s| <= n P Q with P, Q > 0, n < 2^k and 2^k P Q <= B/2 stays inside a lane",
+        "|s| <= N Q for a column whose entries' magnitudes sum to N < 2^k, factors up to Q > 0, and 2^k Q <= B/2 stays "
+        "inside a lane",
         ("packed",),
         {
-            "|s| <= n P Q": absolute(total) <= count * bound,
-            "P Q > 0": bound > 0,
-            "n < 2^k": count < count_limit,
-            "2^k P Q <= B/2": count_limit * bound <= half,
+            "|s| <= N Q": absolute(total) <= count * bound,
+            "Q > 0": bound > 0,
+            "N < 2^k": count < count_limit,
+            "2^k Q <= B/2": count_limit * bound <= half,
         },
         in_lane(total),
         (
-            Mutant("terms not counted", hypotheses={"2^k P Q <= B/2": bound <= half}),
-            Mutant("n = 2^k", hypotheses={"n < 2^k": count <= count_limit}),
-            Mutant("no bit for the sign", hypotheses={"2^k P Q <= B/2": count_limit * bound <= base}),
+            Mutant("column not counted", hypotheses={"2^k Q <= B/2": bound <= half}),
+            Mutant("N = 2^k", hypotheses={"N < 2^k": count <= count_limit}),
+            Mutant("no bit for the sign", hypotheses={"2^k Q <= B/2": count_limit * bound <= base}),
         ),
     )
     yield Lemma(

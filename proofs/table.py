@@ -37,8 +37,8 @@ KERNEL_PLACES = (
 )
 """Where the kernel reads, rounds, packs or scales a number."""
 
-FAST_PLACES = ("digits", "guard")
-"""Where the arithmetic `fast` takes a number apart, and where it makes sure that float64 is exact."""
+FAST_PLACES = ("digits", "guard", "filter")
+"""Where the arithmetic `fast` takes a number apart, makes sure that float64 is exact, and knows a floor without."""
 
 
 def lemmas() -> tuple[Lemma, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
+import tlverify
 from tlverify.train.config import read_config
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +20,12 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize(
     ("name", "block", "printed"),
-    [("README.md", 0, "verified"), ("docs/by-hand.md", 0, "verified 1/4")],
+    [
+        ("README.md", 0, "verified"),
+        ("docs/by-hand.md", 0, "verified 1/4"),
+        ("docs/training.md", 0, "verified "),
+        ("docs/training.md", 1, "loss "),
+    ],
 )
 def test_example_runs(
     name: str,
@@ -56,3 +64,19 @@ def test_example_of_the_digits_runs(
 
 def test_example_configuration_is_valid() -> None:
     assert read_config(ROOT / "examples" / "digits.toml")
+
+
+def test_names_in_the_table_of_parity_exist() -> None:
+    """Every test file is there, and every `ops.`, `nn.`, `optim.`, `losses.`, `models.` and `metrics.` name."""
+    text = (ROOT / "docs" / "parity.md").read_text()
+    for path in re.findall(r"`((?:core|train)/test_\w+\.py)`", text):
+        assert (ROOT / "tests" / path).exists(), path
+    for row in re.findall(r"`((?:ops|nn|optim|losses|models|metrics)\.[^`]+)`", text):
+        module, names = row.split(".", 1)
+        home = importlib.import_module("tlverify.train.metrics") if module == "metrics" else getattr(tlverify, module)
+        for name in names.split(", "):
+            first, *others = name.split("/")
+            variants = [first, *(first[: -len(other)] + other for other in others)]
+            for variant in variants:
+                if "*" not in variant:
+                    assert attrgetter(variant)(home) is not None, f"{module}.{variant}"

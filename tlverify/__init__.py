@@ -8,17 +8,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tlverify.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tlverify import certify as certify
     from tlverify import testing as testing
+    from tlverify.core import checkpoint as checkpoint
+    from tlverify.core import custom_op as custom_op
     from tlverify.core import grad as grad
+    from tlverify.core import hessian as hessian
+    from tlverify.core import hvp as hvp
+    from tlverify.core import jacfwd as jacfwd
+    from tlverify.core import jacrev as jacrev
     from tlverify.core import jvp as jvp
+    from tlverify.core import models as models
     from tlverify.core import nn as nn
     from tlverify.core import ops as ops
     from tlverify.core import run as run
     from tlverify.core import trace as trace
     from tlverify.core import value_and_grad as value_and_grad
     from tlverify.core import vjp as vjp
+    from tlverify.core import vmap as vmap
     from tlverify.graph import Graph as Graph
     from tlverify.graph import digest as digest
     from tlverify.graph import save_graph as save_graph
@@ -28,10 +38,11 @@ if TYPE_CHECKING:
     from tlverify.train import losses as losses
     from tlverify.train import optim as optim
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "tlverify.core": ("grad", "jvp", "run", "trace", "value_and_grad", "vjp"),
+    "tlverify.core": (
+        *("checkpoint", "custom_op", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "run", "trace"),
+        *("value_and_grad", "vjp", "vmap"),
+    ),
     "tlverify.graph": ("Graph", "digest", "save_graph"),
     "tlverify.interop": ("load_graph",),
     "tlverify.train": ("Trainer",),
@@ -41,6 +52,7 @@ _MODULES = {
     "certify": "tlverify.certify",
     "data": "tlverify.train.data",
     "losses": "tlverify.train.losses",
+    "models": "tlverify.core.models",
     "nn": "tlverify.core.nn",
     "ops": "tlverify.core.ops",
     "optim": "tlverify.train.optim",

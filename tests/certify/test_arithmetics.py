@@ -29,7 +29,7 @@ from .interval.laws import cells, checker
 from .kernel import laws
 from .trees import Leaf, Split, full, grown, written
 
-FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "residual", "convolution")
+FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "dyadic", "residual", "convolution")
 
 
 def network(family: str, rng: np.random.Generator) -> Graph:
@@ -50,6 +50,9 @@ def network(family: str, rng: np.random.Generator) -> Graph:
             weight[1::2] = -weight[::2]
         elif family == "integers":
             weight = rng.integers(-1, 2, (n, m)).astype(float)
+        elif family == "dyadic":  # products are whole units more often than not
+            weight = np.round(weight * 8) / 8
+            weight[0, 0] = 1 + 2.0**-23
         bias = rng.standard_normal(n) * (0.0 if family == "integers" else 0.3)
         before = value
         value = builder.node(
@@ -167,13 +170,16 @@ def test_interval_is_below_what_is_attained(family: str, seed: int) -> None:
 def tree(
     graph: Graph, rng: np.random.Generator, strict: bool = False, conjuncts: int = 1
 ) -> tuple[Program, Claim, bytes]:
-    """A random proof with a tree of phase splits, random multipliers and slopes, of a claim that is far from false."""
+    """A random proof with a tree of phase splits, random multipliers and slopes, of a claim that is far from false: so
+    far that any multipliers will do, or so that short ones will, and every bit of them is seen in the margin."""
     program = kernel.read_program(*to_bytes(graph))
     bounds = root(program, rng)
     source, out = program.inputs[0], program.outputs[0]
     scale = Fraction(2) ** bounds[source].exponent
     ends = tuple([end * scale for end in side] for side in (bounds[source].lower, bounds[source].upper))
-    far = Fraction(10) ** 40
+    wild = rng.random() < 0.3
+    reach = max(map(abs, (*bounds[out].lower, *bounds[out].upper)))
+    far = Fraction(10) ** 40 if wild else 4 * reach * Fraction(2) ** bounds[out].exponent + 1
     bad = [
         [
             Inequality(((out, k, Fraction(1, 3)), (out, (k + d) % 4, Fraction(-1))), far, strict)
@@ -190,7 +196,8 @@ def tree(
     def grown(depth: int) -> Split | Leaf:
         if depth < 5 and rng.random() < 0.6:
             return Split(int(rng.integers(len(unstable))), grown(depth + 1), grown(depth + 1))
-        words = [[ONE] * len(rows) + rng.integers(0, 1 << 16, depth).tolist() for rows in bad]
+        first, last = (0, 64) if wild else (12, 24)  # powers of two
+        words = [[ONE] * len(rows) + rng.integers(first << 10, last << 10, depth).tolist() for rows in bad]
         return Leaf(words, rng.integers(0, 129, (len(bad), count)).tolist())
 
     step, payload = written(grown(0), unstable, listing=listing, weighted=True)

@@ -106,7 +106,7 @@ def test_random_networks_on_both_sides_of_the_maximum(seed):
         answers = audit.check_all(program, statement.data, copied)
         assert said(answers)["z3"] == verdict
         assert "verified" not in said(answers).values() or verdict == "verified"
-        (result,) = certify(graph, [statement])
+        (result,) = certify(graph, [statement], timeout=2.0)
         assert result.verdict != ("verified" if verdict == "rejected" else "falsified")
 
 

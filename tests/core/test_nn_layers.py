@@ -81,7 +81,11 @@ def test_composing_checks_shapes_as_far_as_they_are_known():
         (lambda: nn.Flatten(-3).check((4, 4)), ShapeError, r"Flatten\(-3\) expects at least 3 axes"),
         (lambda: nn.Flatten(1), ShapeError, r"Flatten\(1\): expected a negative start_dim"),
         (lambda: nn.Linear(0, 1), ShapeError, r"Linear\(0, 1\): expected one or more features"),
-        (lambda: nn.Linear(2, 1, weight_init="magic"), GraphError, "unknown weight_init 'magic'; known: kaiming"),
+        (
+            lambda: nn.Linear(2, 1, weight_init="magic"),
+            GraphError,
+            "unknown weight_init 'magic'; known: fan_in_uniform",
+        ),
         (
             lambda: nn.Sequential(nn.Linear(4, 2))({}, X),
             GraphError,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tlverify.core import grad, jvp, ops, run, trace, vjp
+from tlverify.core.ops import batch as batch_table
 from tlverify.core.ops import forward as forward_table
 from tlverify.core.ops import jvp as jvp_table
 from tlverify.core.ops import vjp as vjp_table
@@ -10,6 +11,7 @@ from tlverify.graph import OPS
 from .gradients import check_gradients
 
 TABLES = {
+    "batch": (batch_table.BATCH, batch_table.NO_RULE),
     "forward": (forward_table.FORWARD, forward_table.NO_RULE),
     "vjp": (vjp_table.VJP, vjp_table.NO_RULE),
     "jvp": (jvp_table.JVP, jvp_table.NO_RULE),
@@ -31,6 +33,8 @@ def distinct(*shape):
 
 A, B, POSITIVE = far(3, 4), far(3, 4), rng.uniform(0.5, 2.0, (3, 4))
 MIXED = rng.random((3, 4)) > 0.5
+SQUARE = rng.normal(size=(2, 3, 3)) + 3 * np.eye(3)
+PLACES = np.array([[0, 2, 2], [1, 0, 2]])
 IMAGE = far(2, 4, 5, 4)
 CHANNELS = [far(4), rng.uniform(0.5, 2.0, 4), far(4), far(4)]
 
@@ -63,18 +67,43 @@ CASES = {
         (lambda a, b: ops.concat([a, b, a]), [A, far(2, 4)]),
         (lambda a, b: ops.concat([ops.square(a), b], -1), [far(2, 3, 1), far(2, 3, 2)]),
     ],
+    "cholesky": [
+        (lambda x: ops.cholesky(x @ ops.swapaxes(x, -1, -2)), [SQUARE]),
+        (lambda x: ops.square(ops.cholesky(ops.transpose(x) @ x)), [SQUARE[0]]),
+    ],
     "conv2d": [
         (ops.conv2d, [far(2, 2, 4, 3), far(3, 2, 2, 2), far(3)]),
         (lambda *a: ops.conv2d(*a, stride=(2, 1), padding=(0, 1, 2, 1)), [far(2, 5, 4), far(3, 2, 3, 2), far(3)]),
         (lambda *a: ops.conv2d(*a, padding=1, dilation=(1, 2), groups=2), [IMAGE, far(2, 2, 2, 2), far(2)]),
         (lambda *a: ops.conv2d(*a, groups=4), [far(3, 1, 4, 2, 2), far(4, 1, 1, 2)]),
     ],
+    "cos": [(ops.cos, [A])],
+    "cumsum": [
+        (ops.cumsum, [A]),
+        (lambda x: ops.square(ops.cumsum(x, 0, reverse=True)), [A]),
+    ],
     "cast": [(lambda x: ops.cast(x, "float64"), [A])],
     "detach": [(lambda x: x * ops.cast(ops.detach(x) > 0, "float64"), [A])],
     "div": [(ops.div, [A, POSITIVE]), (lambda x: 1.0 / x, [POSITIVE])],
+    "erf": [(ops.erf, [A]), (lambda x: ops.square(ops.erf(x)), [A])],
+    "expm1": [(ops.expm1, [A])],
+    "fft": [
+        (ops.fft, [far(2, 5, 2)]),
+        (lambda x: ops.square(ops.ifft(x)), [far(4, 2)]),
+    ],
     "fold": [
         (window("fold", (4, 5), 2, padding=1), [far(3, 2, 2, 5, 6)]),
         (window("fold", (5, 4), (2, 1), (2, 1), (1, 0, 0, 1), (3, 2)), [far(2, 1, 2, 5)]),
+    ],
+    "gather": [
+        (lambda x: ops.square(ops.take(x, PLACES)), [A]),
+        (lambda x: ops.take(x, PLACES[0], -1), [A]),
+        (lambda x: ops.take_along_axis(x, PLACES, 0), [far(4, 3)]),
+        (lambda x: ops.sort(x, 0), [distinct(3, 4)]),
+    ],
+    "irfft": [
+        (lambda x: ops.irfft(x, 5), [far(2, 3, 2)]),
+        (lambda x: ops.square(ops.irfft(x)), [far(3, 2)]),
     ],
     "leaky_relu": [(ops.leaky_relu, [A]), (lambda x: ops.square(ops.leaky_relu(x, -0.5)), [A])],
     "exp": [(ops.exp, [A])],
@@ -86,6 +115,7 @@ CASES = {
         (ops.linear, [far(3, 4), far(2, 4)]),
     ],
     "log": [(ops.log, [POSITIVE])],
+    "log1p": [(ops.log1p, [POSITIVE])],
     "matmul": [
         (ops.matmul, [far(3, 4), far(4, 2)]),
         (ops.matmul, [far(2, 3, 4), far(2, 4, 2)]),
@@ -111,15 +141,40 @@ CASES = {
         (lambda x: ops.pad(x, (1, 2), 3.0), [A]),
         (lambda x: ops.square(ops.pad(x, (0, 1, 2, 0), -0.5)), [A]),
     ],
+    "pow": [
+        (ops.pow, [POSITIVE, A]),
+        (lambda x: ops.pow(x, 3), [A]),
+        (lambda x: 2.0**x, [A]),
+        (lambda x: x**-1.5, [POSITIVE]),
+    ],
+    "qr": [
+        (lambda x: ops.qr(x), [far(2, 4, 3)]),
+        (lambda x: ops.matmul(*ops.qr(x)), [SQUARE[1]]),
+    ],
     "relu": [(ops.relu, [A]), (lambda x: ops.square(ops.relu(x)), [A])],
     "reshape": [(lambda x: ops.reshape(x, 2, -1), [A]), (lambda x: ops.reshape(x, ()), [far(1, 1)])],
+    "rfft": [
+        (ops.rfft, [far(2, 5)]),
+        (lambda x: ops.square(ops.rfft(x)), [far(6)]),
+    ],
     "scale": [(lambda x: ops.scale(x, -0.3), [A]), (lambda x: ops.square(ops.scale(x, 2.0)), [A])],
+    "scatter_add": [
+        (lambda x: ops.square(ops.scatter_add(x, PLACES, 3)), [far(2, 3, 2)]),
+        (lambda x: ops.put_along_axis(x, PLACES[:, :1], 2.0 * ops.slice(x, ..., slice(0, 1)), 1), [far(2, 3)]),
+    ],
+    "sigmoid": [(ops.sigmoid, [A])],
     "sign": [(lambda x: x * ops.sign(x), [A])],
+    "sin": [(ops.sin, [A])],
     "slice": [
         (lambda x: ops.slice(x, 1), [A]),
         (lambda x: ops.square(ops.slice(x, ..., slice(1, 3))), [A]),
         (lambda x: ops.slice(x, slice(1, None, 3), -1, slice(0, 6, 2)), [far(6, 2, 7)]),
         (lambda x: ops.slice(x, slice(2, 2)), [A]),
+    ],
+    "softplus": [(ops.softplus, [A])],
+    "solve": [
+        (ops.solve, [SQUARE, far(2, 3, 2)]),
+        (ops.solve, [SQUARE[0], far(3)]),
     ],
     "sqrt": [(ops.sqrt, [POSITIVE])],
     "sub": [(ops.sub, [A, B]), (lambda x: 1.0 - x, [A])],
@@ -129,6 +184,7 @@ CASES = {
         (lambda x: ops.sum(x, (0, -1)), [far(2, 3, 4)]),
         (lambda x: ops.sum(x, 1, keepdims=True) * x, [A]),
     ],
+    "tanh": [(ops.tanh, [A])],
     "transpose": [
         (ops.transpose, [A]),
         (lambda x: ops.transpose(x, (2, 0, 1)), [far(2, 3, 4)]),
@@ -176,9 +232,10 @@ def test_derivatives_agree_with_central_differences(fn, args):
 @pytest.mark.parametrize(("fn", "args"), FLAT)
 def test_a_traced_function_gives_the_values_of_the_function(fn, args):
     eager = fn(*args)
-    (traced,) = run(trace(fn, *args).graph, args, check=True)
-    assert (traced.shape, traced.dtype) == (eager.shape, eager.dtype)
-    np.testing.assert_array_equal(traced, eager)
+    traced = run(trace(fn, *args).graph, args, check=True)
+    for value, expected in zip(traced, eager if isinstance(eager, tuple) else (eager,), strict=True):
+        assert (value.shape, value.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_array_equal(value, expected)
 
 
 @pytest.mark.parametrize("fn", [ops.detach, ops.sign, lambda x: ops.cast(x > 0.0, "float64")])
@@ -216,3 +273,21 @@ def test_derivative_chosen_at_a_kink(fn, x, expected):
     assert pullback(np.ones_like(result))[0].tolist() == expected
     diagonal = jvp(fn, [x], [np.ones_like(x)])[1]
     assert np.sum(diagonal) == np.sum(expected)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        *("cholesky", "cos", "cumsum", "erf", "expm1", "fft", "gather", "irfft", "log1p", "pow", "qr", "rfft"),
+        *("scatter_add", "sigmoid", "sin", "softplus", "solve", "tanh"),
+    ],
+)
+def test_values_and_derivatives_stay_in_float32(op):
+    for fn, args in CASES[op]:
+        single = [np.asarray(arg, np.float32) for arg in args]
+        y, pullback = vjp(fn, *single)
+        parts = y if isinstance(y, tuple) else (y,)
+        assert all(part.dtype == np.float32 for part in parts)
+        assert all(gradient.dtype == np.float32 for gradient in pullback(y))
+        tangents = jvp(fn, single, single)[1]
+        assert all(t.dtype == np.float32 for t in (tangents if isinstance(tangents, tuple) else (tangents,)))

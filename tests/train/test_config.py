@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from tlverify.core import nn
 from tlverify.graph import TlverifyError, digest, load_graph
-from tlverify.train import data, losses, optim
+from tlverify.train import config, data, losses, optim
 from tlverify.train.augment import Jitter
 from tlverify.train.config import ConfigError, read_config, run_config
 from tlverify.train.trainer import Trainer
@@ -85,6 +86,38 @@ train = { task = "regression", epochs = 200 }
     assert list(tmp_path.glob("*.graph.json")) == []
 
 
+def test_names_of_schedules() -> None:
+    assert set(get_args(config.ScheduleName)) == set(config.SCHEDULES)
+
+
+def test_a_convolutional_network(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(size=(30, 1, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "train.npz", x=x, y=(x.mean((1, 2, 3)) > 0.5).astype(np.int64))
+    path = write(
+        tmp_path,
+        """
+[model]
+layers = [
+    { conv2d = 4, kernel_size = [3, 3], padding = 1 }, "gelu", { max_pool2d = 2 }, { avg_pool2d = 2 },
+    "flatten", { dropout = 0.1 }, { linear = 2 },
+]
+[data]
+train = "train.npz"
+[loss]
+name = "cross_entropy"
+weight = [1.0, 2.0]
+[optimizer]
+name = "adamw"
+[train]
+steps = 3
+schedule = "warmup_cosine"
+""",
+    )
+    trained = run_config(path, progress=False)
+    assert str(trained.trainer.model).startswith("Sequential(Conv2d(1, 4, (3, 3), padding=1), GELU, MaxPool2d(2)")
+    assert trained.outputs(x).shape == (30, 2)
+
+
 def test_smoothing_of_cross_entropy(tmp_path: Path) -> None:
     loss = read_config(write(tmp_path, f'{MODEL}{DIGITS}{TRAIN}[loss]\nname = "cross_entropy"\nsmoothing = 0.5\n')).loss
     logits, labels = np.array([[3.0, 1.0]]), np.array([0])
@@ -104,10 +137,10 @@ def test_smoothing_of_cross_entropy(tmp_path: Path) -> None:
         (f"{MODEL}{DIGITS}{TRAIN}batch_size = 0\n", "train: expected a batch_size of 1 or more"),
         (f"{MODEL}{DIGITS}[train]\n", "train: expected either epochs or steps"),
         (
-            f"{MODEL}{DIGITS}{TRAIN}schedule = 'linear'\n",
-            "[train] schedule: expected constant or cosine, found 'linear'",
+            f"{MODEL}{DIGITS}{TRAIN}schedule = 'fancy'\n",
+            "[train] schedule: expected constant or cosine or cyclic or exponential or linear or one_cycle or step",
         ),
-        (f"{MODEL}{DIGITS}{TRAIN}[optimizer]\nlr = 1.0\n", "[optimizer] name: expected one of adam, sgd, found None"),
+        (f"{MODEL}{DIGITS}{TRAIN}[optimizer]\nlr = 1.0\n", "[optimizer] name: expected one of adadelta, adagrad"),
         (f"{MODEL}{DIGITS}{TRAIN}[optimizer]\nname = 'sgd'\n", "[optimizer]: key 'lr' is missing"),
         (
             f"{MODEL}{DIGITS}{TRAIN}[optimizer]\nname = 'adam'\nlr = 'fast'\n",
@@ -133,7 +166,23 @@ def test_smoothing_of_cross_entropy(tmp_path: Path) -> None:
         (f"{MODEL}{TRAIN}[data]\n", "[data] expected either source, or train with or without test"),
         (f"{MODEL}{TRAIN}[data]\nsource = 'mnist'\n", "[data] source: expected digits, found 'mnist'"),
         (f"[model]\nlayers = []\n{DIGITS}{TRAIN}", "[model] layers: expected a list that is not empty, found []"),
-        (f"[model]\nlayers = ['conv']\n{DIGITS}{TRAIN}", '[model] layers[0]: expected "flatten", "relu"'),
+        (f"[model]\nlayers = ['conv']\n{DIGITS}{TRAIN}", "[model] layers[0]: expected one of flatten, elu, gelu"),
+        (
+            f"[model]\nlayers = ['flatten', {{ conv2d = 4 }}]\n{DIGITS}{TRAIN}",
+            "[model] layers[1]: key 'kernel_size' is missing",
+        ),
+        (
+            f"[model]\nlayers = ['flatten', {{ conv2d = 4, kernel_size = 3 }}]\n{DIGITS}{TRAIN}",
+            "[model] layers[1]: Conv2d(1, 4, 3) expects (..., 1, height, width), found [64]",
+        ),
+        (
+            f"[model]\nlayers = ['flatten', {{ dropout = 2 }}]\n{DIGITS}{TRAIN}",
+            "[model] layers[1]: expected one of flatten, elu",
+        ),
+        (
+            f"{MODEL}{DIGITS}{TRAIN}[optimizer]\nname = 'muon'\nothers = 'adam'\n",
+            "[optimizer] others: cannot be set in a file; use Trainer",
+        ),
         (
             f"[model]\nlayers = ['flatten', {{ linear = 4 }}]\n{DIGITS}{TRAIN}",
             "the model gives [4] for each example, y has labels up to 9",

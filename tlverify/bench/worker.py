@@ -51,7 +51,7 @@ def solve(task: Task) -> Outcome:
         check_seconds=sum(result.check_seconds for result in results),
         cpu_seconds=time.process_time() - cpu,
         wall_seconds=time.perf_counter() - wall,
-        leaves=sum(int(getattr(result, "stats", {}).get("leaves", 0)) for result in results),
+        leaves=sum(result.stats.get("leaves", 0) for result in results),
         certificate_bytes=sum(len(result.certificate) for result in results if result.certificate is not None),
         peak_bytes=_peak(),
         graph=graph,

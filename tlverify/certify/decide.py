@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tlverify.certify.claim import Claim
-from tlverify.certify.prove import FINISH, Report, Result, certify
+from tlverify.certify.prove import FINISH, TIMEOUT, Report, Result, certify
 from tlverify.graph import Graph
 
 FIRST_SHARE = 0.1
@@ -38,7 +38,7 @@ def decide(
     graph: Graph,
     claims: Sequence[Claim],
     *,
-    timeout: float | None = None,
+    timeout: float | None = TIMEOUT,
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
     report: Report | None = None,

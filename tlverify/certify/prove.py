@@ -20,7 +20,7 @@ from tlverify.certify import kernel
 from tlverify.certify.audit import check_in, suited
 from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
-from tlverify.certify.search.bounds import Network, prepare, supported
+from tlverify.certify.search.bounds import Network, UnsupportedOp, prepare, supported
 from tlverify.certify.search.input_split import propose_boxes
 from tlverify.certify.search.layers import Layers, TooLarge, layers_of
 from tlverify.certify.search.phases import propose_phases
@@ -34,6 +34,7 @@ Report = Callable[[Claim, Search], None]
 """Told about once a second how far the deep search of a claim is, and once more at its end."""
 
 BATCH = 64
+TIMEOUT = 60.0  # seconds for a claim, unless said otherwise
 FEW_INPUTS = 12  # up to which boxes are halved rather than phases split
 
 # What would help a claim that is unknown.
@@ -53,7 +54,8 @@ class Result:
     its `reason`. `margin` is the least amount by which the bad set is missed: proved if verified, else the search's
     best bound (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a
     search over several claims at once is divided evenly. `stats` counts what the search did ("leaves", and the "open"
-    ones that are left), `log` says it in words. `remedy` is what would help an unknown claim. `interrupted`: by Ctrl-C.
+    ones that are left), `log` says it in words. `remedy` is what would help an unknown claim; it is `interrupted` by
+    Ctrl-C, or there was an `obstacle` that kept the search from being made at all.
     """
 
     claim: Claim
@@ -69,13 +71,14 @@ class Result:
     log: tuple[str, ...] = ()
     remedy: str = ""
     interrupted: bool = False
+    obstacle: bool = False
 
 
 def certify(
     graph: Graph,
     claims: Sequence[Claim],
     *,
-    timeout: float | None = None,
+    timeout: float | None = TIMEOUT,
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
     report: Report | None = None,
@@ -86,29 +89,34 @@ def certify(
     there are few inputs, by splitting phases otherwise.
 
     `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
-    `timeout` is in seconds of search for each claim. The same call gives the same certificates on one machine, unless a
-    timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and KeyboardInterrupt is
-    raised when the next result is asked for.
+    `timeout` is in seconds of search for each claim; None: no limit. The same call gives the same certificates on one
+    machine, unless a timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and
+    KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the kernel cannot read the graph.
     """
-    trusted = kernel.read_program(*to_bytes(graph))
+    try:
+        trusted = kernel.read_program(*to_bytes(graph))
+    except kernel.Malformed as error:
+        raise UnsupportedOp(f"the graph cannot be certified: {error}") from None
     deep = Deep(graph, trusted, timeout, seed, report)
-    network = prepare(graph) if supported(graph) and not deep.few_inputs else None
+    network = prepare(graph) if supported(graph) else None
     for _, group in groupby(claims, form):
         same = list(group)
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
             earlier: list[Result | None] = [None] * len(part)
-            if network is not None:
+            if network is not None and not deep.few_inputs:
                 earlier = list(_certify_batch(network, trusted, part, timeout, seed, known))
             stopped = any(result.interrupted for result in earlier if result is not None)
             for claim, result in zip(part, earlier, strict=True):
                 if result is None:
                     result = deep.search(claim, known.get(claim.digest))
+                    if result.obstacle and network is not None:
+                        (result,) = _certify_batch(network, trusted, [claim], timeout, seed, {})
                 elif result.verdict == "unknown" and not stopped:
                     result = deep.after(result)
                 yield result
                 stopped = stopped or result.interrupted
-                if stopped and network is None:
+                if stopped and earlier[0] is None:
                     break
             if stopped:
                 raise KeyboardInterrupt
@@ -172,27 +180,28 @@ class Deep:
             return replace(
                 found, verdict=accepted.verdict, certificate=data, margin=margin, witness=point, arithmetic=name
             )
-        bound = f"best bound {search.lower:.3g}" + (f", {search.open} leaves open" if search.open else "")
+        bound = f"; best bound {search.lower:.3g}" if math.isfinite(search.lower) else ""
+        bound += f", {search.open} leaves open" if search.open > 1 else ""
         if stopped:
             remedy = FINISH if stopped == "interrupted" else LESS_MEMORY
-            return replace(found, reason=f"{stopped}; {bound}", remedy=remedy, interrupted=stopped == "interrupted")
+            return replace(found, reason=f"{stopped}{bound}", remedy=remedy, interrupted=stopped == "interrupted")
         if search.obstacle:
-            return replace(found, reason=search.obstacle, remedy=SMALLER)
+            return replace(found, reason=search.obstacle, remedy=SMALLER, obstacle=True)
         if reason:
             return replace(found, reason=reason, remedy=MORE_TIME if search.late() else REPORT)
         if search.late():
-            return replace(found, reason=f"timeout after {timeout:g} s; {bound}", remedy=MORE_TIME)
-        return replace(found, reason=f"no proof and no counterexample found; {bound}", remedy=EASIER)
+            return replace(found, reason=f"timeout after {timeout:g} s{bound}", remedy=MORE_TIME)
+        return replace(found, reason=f"no proof and no counterexample found{bound}", remedy=EASIER)
 
     def _propose(self, claim: Claim, search: Search) -> Iterator[bytes]:
+        """Where numbers are beyond float64, or matrices too large, nothing is proposed."""
+        propose_one = propose_boxes if self.few_inputs else propose_phases
         try:
             if self._layers is None:
                 self._layers = layers_of(self.program)
-        except TooLarge as error:
+            yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
+        except (TooLarge, kernel.Rejected, OverflowError) as error:
             search.obstacle = str(error)
-            return
-        propose_one = propose_boxes if self.few_inputs else propose_phases
-        yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
 
 
 def as_float(value: Fraction) -> float:

@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 
 def _version(show: bool) -> None:
     if show:
-        from tlverify import __version__
+        from tlverify.version import __version__
 
         typer.echo(f"tlverify {__version__}")
         raise typer.Exit

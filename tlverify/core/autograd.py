@@ -32,11 +32,12 @@ def grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Fn:
     return gradient
 
 
-def value_and_grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Fn:
+def value_and_grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = False, check: bool = False) -> Fn:
     """A function that gives (value of fn, gradient by the arguments `argnums`).
 
     `fn` gives a float without axes, or (loss, aux) with `has_aux`. It is traced once for each combination of
-    argument types, so arrays that it closes over must not change. ShapeError if the loss is not a scalar,
+    argument types, so arrays that it closes over must not change. With `check` the graph runs node by node, and
+    NonFiniteError names the first value that is not finite. ShapeError if the loss is not a scalar,
     GraphError if an argument to differentiate by is not float.
     """
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
@@ -48,7 +49,7 @@ def value_and_grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = Fal
         key = (in_tree, tuple(kinds))
         if key in cache:
             graph, tree = cache[key]
-            return pytree.unflatten(tree, run(graph, leaves))
+            return pytree.unflatten(tree, run(graph, leaves, check))
         traced = trace(fn, *args)
         wrt, grad_tree = _selected(traced, chosen, isinstance(argnums, int))
         _check_scalar(traced, has_aux)
@@ -60,7 +61,7 @@ def value_and_grad(fn: Fn, argnums: int | Sequence[int] = 0, has_aux: bool = Fal
         results = _with_gradient(traced.graph, evaluate_in(outer, traced.graph), wrt)
         graph = outer.build(*(outer.lift(result).name for result in results))
         cache[key] = graph, tree
-        return pytree.unflatten(tree, run(graph, leaves))
+        return pytree.unflatten(tree, run(graph, leaves, check))
 
     return wrapped
 

@@ -11,6 +11,7 @@ from tlverify.core.ops import functions as f
 from tlverify.core.ops.apply import Value
 from tlverify.core.ops.jvp import JVP
 from tlverify.core.ops.vjp import VJP, Row, rules_of
+from tlverify.core.recompute import computed_again, region_of
 from tlverify.core.tensor import Trace
 from tlverify.core.trace import evaluate
 from tlverify.graph import FLOATS, Graph, GraphError, Node
@@ -54,15 +55,19 @@ def backward(
     for name, cotangent in zip(graph.outputs, cotangents, strict=True):
         if name in active and cotangent is not None:
             accumulate(name, cotangent)
+    region, outside = "", values
     for node in reversed(graph.nodes):
         if node.name not in active or node.name not in sums:
             continue
+        if region_of(node) != region:
+            region = region_of(node)
+            values = computed_again(graph, outside, region) if region else outside
         given = sums[node.name] if node.name in wrt else sums.pop(node.name)
         inputs = [values[name] for name in node.inputs]
         for name, rule in zip(node.inputs, rules_of(VJP[node.op], len(inputs)), strict=True):
             if rule is not None and name in active:
                 accumulate(name, rule(given, values[node.name], *inputs, **node.attributes))
-    return [sums[name] if name in sums else f.zeros_like(values[name]) for name in wrt]
+    return [sums[name] if name in sums else f.zeros_like(outside[name]) for name in wrt]
 
 
 def forward(graph: Graph, values: Mapping[str, Value], tangents: Mapping[str, Value]) -> list[Value]:
@@ -87,6 +92,8 @@ def _active(graph: Graph, wrt: Sequence[str], rules: Rules) -> set[str]:
 
     def depends(node: Node) -> bool:
         if node.dtype not in FLOATS:
+            return False
+        if active.isdisjoint(node.inputs):
             return False
         rows = zip(node.inputs, rules_of(rules[node.op], len(node.inputs)), strict=True)
         return any(rule is not None and name in active for name, rule in rows)

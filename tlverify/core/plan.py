@@ -16,7 +16,7 @@ from tlverify.graph import Graph, Node, Shape
 
 Step = tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]
 
-_BROADCASTING = frozenset(("add", "div", "equal", "greater", "maximum", "minimum", "mul", "sub", "where"))
+_BROADCASTING = frozenset(("add", "div", "equal", "greater", "maximum", "minimum", "mul", "pow", "sub", "where"))
 
 
 @dataclass(frozen=True)

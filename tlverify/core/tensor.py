@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tlverify.core.backend import to_numpy
-from tlverify.graph import DTYPES, GraphBuilder, GraphError, Shape, ShapeError, Type
+from tlverify.graph import DTYPES, Attribute, GraphBuilder, GraphError, Shape, ShapeError, Type
 
 _numbers = itertools.count()
 
@@ -27,8 +28,24 @@ class Trace(GraphBuilder):
         self.number = next(_numbers)
         self.captured: dict[str, Tensor] = {}
         self.closed = False
+        self.scope = ""
+        self._regions = 0
         # The array is kept beside its Tensor so that its id stays its own.
         self._constants: dict[tuple[object, str], tuple[object, Tensor]] = {}
+
+    @contextlib.contextmanager
+    def region(self, stem: str) -> Iterator[None]:
+        """Nodes that are added meanwhile have names that begin with `stem`, a number, and a dot."""
+        self._regions += 1
+        self.scope = f"{stem}{self._regions - 1}."
+        try:
+            yield
+        finally:
+            self.scope = ""
+
+    def node(self, op: str, *inputs: str, name: str | None = None, **attributes: Attribute) -> str:
+        """As GraphBuilder.node; without a name it is generated in the region."""
+        return super().node(op, *inputs, name=name or self._fresh(f"{self.scope}{op}"), **attributes)
 
     def add_input(self, name: str, type_: Type) -> Tensor:
         """A new input of the graph."""
@@ -136,6 +153,12 @@ class Tensor:
 
     def __rmatmul__(self, other: Any) -> Any:
         return functions.matmul(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return functions.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return functions.pow(other, self)
 
     def __getitem__(self, index: Any) -> Any:
         return functions.slice(self, *(index if isinstance(index, tuple) else (index,)))

@@ -146,7 +146,8 @@ def leaf_type(leaf: Any, name: str) -> Type:
     if shape is None or dtype not in DTYPES:
         known = ", ".join(DTYPES)
         kind = type(leaf).__name__
-        raise GraphError(f"argument {name!r}: expected an array of {known}, found {kind} of dtype {dtype}")
+        hint = "; np.from_dlpack(tensor) makes an array" if dtype.startswith("torch.") else ""
+        raise GraphError(f"argument {name!r}: expected an array of {known}, found {kind} of dtype {dtype}{hint}")
     return Type(tuple(shape), dtype)
 
 

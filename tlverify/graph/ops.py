@@ -7,11 +7,12 @@ equal shapes, and `broadcast_to` makes them equal.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tlverify.graph import windows
+from tlverify.graph import indices, matrices, windows
 from tlverify.graph.errors import ShapeError
 from tlverify.graph.types import DTYPES as DTYPES
 from tlverify.graph.types import FLOATS as FLOATS
@@ -206,26 +207,50 @@ OPS: Mapping[str, Op] = {
     "batch_norm": Op(5, {"axis": int, "epsilon": str}, _batch_norm),
     "cast": Op(1, {"dtype": str}, _cast),
     "clamp": Op(1, {"minimum": str, "maximum": str}, _clamp),
+    "cos": Op(1, {}, _same_float),
     "detach": Op(1, {}, _same),
     "div": Op(2, {}, _same_float),
     "equal": Op(2, {}, _compare),
+    "erf": Op(1, {}, _same_float),
     "exp": Op(1, {}, _same_float),
+    "expm1": Op(1, {}, _same_float),
     "greater": Op(2, {}, _compare),
     "leaky_relu": Op(1, {"slope": str}, _leaky_relu),
     "log": Op(1, {}, _same_float),
+    "log1p": Op(1, {}, _same_float),
     "maximum": Op(2, {}, _same_number),
     "minimum": Op(2, {}, _same_number),
     "mul": Op(2, {}, _same_number),
     "neg": Op(1, {}, _same_number),
+    "pow": Op(2, {}, _same_float),
     "relu": Op(1, {}, _same_float),
     "scale": Op(1, {"factor": str}, _scale),
+    "sigmoid": Op(1, {}, _same_float),
     "sign": Op(1, {}, _same_float),
+    "sin": Op(1, {}, _same_float),
+    "softplus": Op(1, {}, _same_float),
     "sqrt": Op(1, {}, _same_float),
     "sub": Op(2, {}, _same_number),
+    "tanh": Op(1, {}, _same_float),
     "where": Op(3, {}, _where),
     # linear algebra
+    "cholesky": Op(1, {}, matrices.cholesky),
     "linear": Op(3, {}, _linear),
     "matmul": Op(2, {}, _matmul),
+    "qr": Op(1, {}, matrices.qr),
+    "solve": Op(2, {}, matrices.solve),
+    # Fourier transforms, over pairs of real and imaginary part
+    "fft": Op(1, {"inverse": int}, matrices.fft),
+    "irfft": Op(1, {"size": int}, matrices.irfft),
+    "rfft": Op(1, {}, matrices.rfft),
+    # choosing, ordering and accumulating along an axis
+    "argmax": Op(1, {"axis": int}, indices.argmax),
+    "argsort": Op(1, {"axis": int, "descending": int}, indices.argsort),
+    "cumsum": Op(1, {"axis": int, "reverse": int}, indices.cumsum),
+    "gather": Op(2, {"batch": int}, indices.gather),
+    "scatter_add": Op(2, {"batch": int, "size": int}, indices.scatter_add),
+    # random numbers, a function of a key
+    "random_uniform": Op(1, {"shape": tuple, "dtype": str}, matrices.random_uniform),
     # windows over the last two axes
     "avg_pool2d": Op(
         1, {"kernel": tuple, "stride": tuple, "padding": tuple, "count_include_pad": int}, windows.avg_pool2d
@@ -251,7 +276,8 @@ def infer(op: str, types: tuple[Type, ...], attributes: Attributes) -> Type:
     """Type of the result of `op`, or ShapeError. Checks the op name, arity, attribute names and types."""
     row = OPS.get(op)
     if row is None:
-        raise ShapeError(f"unknown op {op!r}; known ops: {', '.join(sorted(OPS))}")
+        near = difflib.get_close_matches(op, OPS, n=3, cutoff=0.4)
+        raise ShapeError(f"unknown op {op!r}; {', '.join(near) or 'none'} of the {len(OPS)} known ones come near")
     wanted = "one or more" if row.arity is None else row.arity
     fits = bool(types) if row.arity is None else len(types) == row.arity
     require(fits, f"{op}: expected {wanted} inputs, found {len(types)}")

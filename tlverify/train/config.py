@@ -1,19 +1,19 @@
 """A model and its training, described in TOML.
 
     [model]
-    layers = ["flatten", { linear = 64 }, "relu", { linear = 10 }]
+    layers = ["flatten", { linear = 64 }, "relu", { linear = 10 }]   # conv2d, max_pool2d, dropout, tanh, gelu, ...
     [data]
     source = "digits"                      # or: train = "train.npz", test = "test.npz"
     [loss]
-    name = "interval_cross_entropy"        # cross_entropy, mse
+    name = "interval_cross_entropy"        # cross_entropy, mse, mae, huber, hinge, ...
     epsilon = 0.02
     [optimizer]
-    name = "adam"                          # sgd
+    name = "adam"                          # sgd, adamw, rmsprop, adagrad, adadelta, muon
     lr = 0.001
     [train]
     epochs = 20                            # or: steps
     batch_size = 128
-    schedule = "cosine"                    # constant
+    schedule = "cosine"                    # constant, step, linear, exponential, warmup_cosine, cyclic, one_cycle
     [output]
     graph = "model.graph.json"
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 import inspect
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,12 +41,48 @@ from tlverify.train.trained import Trained
 from tlverify.train.trainer import Task, Trainer
 
 LOSSES: Mapping[str, Callable[..., Any]] = {
+    "adversarial_cross_entropy": losses.AdversarialCrossEntropy,
+    "bce_with_logits": losses.bce_with_logits,
     "cross_entropy": losses.cross_entropy,
+    "hinge": losses.hinge,
+    "huber": losses.huber,
     "interval_cross_entropy": losses.IntervalCrossEntropy,
+    "log_cosh": losses.log_cosh,
+    "mae": losses.mae,
+    "mixed_cross_entropy": losses.MixedCrossEntropy,
     "mse": losses.mse,
+    "poisson": losses.poisson,
 }
-OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {"adam": optim.Adam, "sgd": optim.SGD}
-SCHEDULES: Mapping[str, optim.Schedule] = {"constant": optim.constant, "cosine": optim.cosine}
+OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {
+    "adadelta": optim.Adadelta,
+    "adagrad": optim.Adagrad,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "muon": optim.Muon,
+    "rmsprop": optim.RMSprop,
+    "sgd": optim.SGD,
+}
+SCHEDULES: Mapping[str, optim.Schedule] = {
+    "constant": optim.constant,
+    "cosine": optim.cosine,
+    "cyclic": optim.cyclic(),
+    "exponential": optim.exponential(),
+    "linear": optim.linear(),
+    "one_cycle": optim.one_cycle(),
+    "step": optim.step(),
+    "warmup_cosine": optim.warmup_cosine(),
+}
+ACTIVATIONS: Mapping[str, Callable[[], nn.Layer]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+ScheduleName = Literal["constant", "cosine", "cyclic", "exponential", "linear", "one_cycle", "step", "warmup_cosine"]
 _OUTPUTS_AND_LABELS = 2
 
 
@@ -56,7 +92,7 @@ class ConfigError(TlverifyError):
 
 @dataclass(frozen=True)
 class ModelTable:
-    """`layers`: "flatten", "relu", or `{ linear = number of outputs }`."""
+    """`layers`: see `_layer`."""
 
     layers: list[Any]
 
@@ -77,7 +113,7 @@ class TrainTable:
     epochs: int | None = None
     steps: int | None = None
     batch_size: int = 128
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: ScheduleName = "constant"
     seed: int = 0
     task: Task = "classification"
 
@@ -176,7 +212,7 @@ def load_data(config: Config) -> tuple[Dataset, Dataset | None]:
 
 def build_model(config: Config, features: Shape) -> nn.Sequential:
     """The layers of [model], each Linear as wide as the values it gets."""
-    shape: nn.layers.PartialShape = features
+    shape: nn.shapes.PartialShape = features
     layers: list[nn.Layer] = []
     for position, item in enumerate(config.model.layers):
         where = f"{config.path}: [model] layers[{position}]"
@@ -219,16 +255,41 @@ def _named(table: Mapping[str, Any], targets: Mapping[str, Callable[..., Any]], 
     return build(target, rest, where, 0 if inspect.isclass(target) else _OUTPUTS_AND_LABELS)
 
 
-def _layer(item: Any, shape: nn.layers.PartialShape, where: str) -> nn.Layer:
+def _layer(item: Any, shape: nn.shapes.PartialShape, where: str) -> nn.Layer:
+    """ "flatten", an activation, or a table: `{ linear = WIDTH }`, `{ conv2d = CHANNELS, kernel_size = 3, ... }`,
+    `{ max_pool2d = SIZE }`, `{ avg_pool2d = SIZE }`, `{ dropout = PROBABILITY }`."""
     if item == "flatten":
         return nn.Flatten(-len(shape)) if shape else nn.Flatten()
-    if item == "relu":
-        return nn.ReLU()
-    width = item.get("linear") if isinstance(item, dict) and len(item) == 1 else None
-    if type(width) is not int or width < 1 or not shape:
-        raise ConfigError(f'{where}: expected "flatten", "relu" or {{ linear = WIDTH }}, found {item!r}')
-    features = shape[-1]
-    return nn.Linear(features if isinstance(features, int) else 1, width)
+    if isinstance(item, str) and item in ACTIVATIONS:
+        return ACTIVATIONS[item]()
+    kind, value, rest = _first(item)
+    width = type(value) is int and value >= 1 and bool(shape)
+    if kind == "linear" and width and not rest:
+        return nn.Linear(_known(shape, -1), value)
+    if kind == "conv2d" and width:
+        channels = {"in_channels": _known(shape, -3), "out_channels": value}
+        return build(partial(nn.Conv2d, **channels), rest, where)  # type: ignore[no-any-return]
+    if kind in ("max_pool2d", "avg_pool2d") and width and not rest:
+        return nn.MaxPool2d(value) if kind == "max_pool2d" else nn.AvgPool2d(value)
+    if kind == "dropout" and not rest and isinstance(value, int | float) and 0 <= value < 1:
+        return nn.Dropout(float(value))
+    known = ", ".join(["flatten", *ACTIVATIONS])
+    tables = "{ linear = WIDTH }, { conv2d = CHANNELS, kernel_size = 3 }, { max_pool2d = 2 }, { dropout = 0.1 }"
+    raise ConfigError(f"{where}: expected one of {known}, or a table such as {tables}; found {item!r}")
+
+
+def _first(item: Any) -> tuple[str, Any, dict[str, Any]]:
+    """The first key of a table, its value, and the rest."""
+    if not isinstance(item, dict) or not item:
+        return "", None, {}
+    (kind, value), *rest = item.items()
+    return kind, value, dict(rest)
+
+
+def _known(shape: nn.shapes.PartialShape, axis: int) -> int:
+    """The size of an axis; 1 where there is none, which the check of the layer reports."""
+    size = shape[axis] if len(shape) >= -axis else 1
+    return size if isinstance(size, int) else 1
 
 
 _KINDS: Mapping[Any, tuple[tuple[type, ...], str]] = {
@@ -250,12 +311,20 @@ def _typed(value: Any, annotation: Any, where: str) -> Any:
         if not isinstance(value, list) or len(value) != len(choices):
             raise ConfigError(f"{where}: expected a list of {len(choices)} numbers, found {value!r}")
         return tuple(_typed(item, kind, where) for item, kind in zip(value, choices, strict=True))
+    if get_origin(annotation) is Sequence:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, found {value!r}")
+        return tuple(_typed(item, choices[0], where) for item in value)
     if get_origin(annotation) is list:
         if not isinstance(value, list) or not value:
             raise ConfigError(f"{where}: expected a list that is not empty, found {value!r}")
         return value
     if len(choices) == 1:
         return _typed(value, choices[0], where)
+    if len(choices) > 1:
+        return _typed(value, choices[1 if isinstance(value, list) else 0], where)
+    if annotation not in _KINDS:
+        raise ConfigError(f"{where}: cannot be set in a file; use Trainer")
     kinds, expected = _KINDS[annotation]
     if type(value) not in kinds:
         raise ConfigError(f"{where}: expected {expected}, found {value!r}")

@@ -61,7 +61,7 @@ def propagate(op: str, *operands: Operand, **attributes: Any) -> Operand:
     if not any(isinstance(operand, Box) for operand in operands):
         return apply(op, *operands, **attributes)
     if op not in INTERVAL:
-        raise TlverifyError(f"interval arithmetic has no rule for op {op!r}: {NO_RULE[op]}")
+        raise TlverifyError(f"interval arithmetic has no rule for op {op!r}: {NO_RULE.get(op, 'it is a custom op')}")
     return INTERVAL[op](*operands, **attributes)
 
 
@@ -156,7 +156,8 @@ def where(condition: Operand, a: Operand, b: Operand) -> Box:
 _MONOTONE = (
     *("add", "clamp", "detach", "exp", "log", "maximum", "minimum", "relu", "sign", "sqrt"),
     *("avg_pool2d", "fold", "max", "max_pool2d", "sum", "windows"),
-    *("broadcast_to", "concat", "pad", "reshape", "slice", "transpose"),
+    *("erf", "expm1", "log1p", "sigmoid", "softplus", "tanh"),
+    *("broadcast_to", "concat", "cumsum", "gather", "pad", "reshape", "scatter_add", "slice", "transpose"),
 )
 INTERVAL: Mapping[str, Rule] = {
     **{op: monotone(op) for op in _MONOTONE},
@@ -173,10 +174,24 @@ INTERVAL: Mapping[str, Rule] = {
     "sub": subtract,
     "where": where,
 }
+_BOTH_SIGNS = "its matrix has entries of both signs; write it as a matmul with that matrix"
+_NOT_MONOTONE = "it is not monotone, and the extremes in a box are not written with the ops"
 NO_RULE: Mapping[str, str] = {
+    "argmax": "the result is int64, and a box of indices is not an array",
+    "argsort": "the result is int64, and a box of indices is not an array",
     "cast": "a conversion to int64 or bool leaves no float bounds to train on",
+    "cholesky": "bounds on a factor need the condition of the matrix",
+    "cos": _NOT_MONOTONE,
     "equal": "the result is bool, and a box of truth values is not an array",
+    "fft": _BOTH_SIGNS,
     "greater": "the result is bool, and a box of truth values is not an array",
+    "irfft": _BOTH_SIGNS,
+    "pow": "the signs of base and exponent decide where it rises; write x * x, sqrt(x) or exp(b * log(x))",
+    "qr": "bounds on a factor need the condition of the matrix",
+    "random_uniform": "a key is int64, and a box of keys is not an array",
+    "rfft": _BOTH_SIGNS,
+    "sin": _NOT_MONOTONE,
+    "solve": "bounds on a solution need the condition of the matrix",
 }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.core import nn
+from tlverify.core import nn, ops
 from tlverify.graph import Graph, Shape, TlverifyError, digest, save_graph
+from tlverify.train import metrics
 from tlverify.train.data import Array, Dataset
+from tlverify.train.report import Report
 
 if TYPE_CHECKING:
     from tlverify.certify import Result
@@ -21,33 +24,24 @@ if TYPE_CHECKING:
     from tlverify.train.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class Report:
-    """How training went.
-
-    `losses` holds the loss of every step; `scores` pairs of (steps done, score on the evaluation data) after every
-    pass; `seconds` is wall time.
-    """
-
-    title: str = ""
-    losses: tuple[float, ...] = ()
-    scores: tuple[tuple[int, float], ...] = ()
-    seconds: float = 0.0
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Trained:
-    """A trained model: the Trainer, its parameters, the shape of one example, and the report."""
+    """A trained model: the Trainer, its parameters, the shape of one example, the report, and the state of layers.
+
+    Everything here is evaluation: no dropout, running statistics as they are in `state`.
+    """
 
     trainer: Trainer
     params: Any
     input_shape: Shape
-    report: Report = Report()
+    report: Report = field(default_factory=Report)
+    state: Any = field(default_factory=dict)
+    input_dtype: str = "float32"
 
     @property
     def graph(self) -> Graph:
         """The graph of one example: input `x`, output `y`."""
-        return nn.export_graph(self.trainer.model, self.params, self.input_shape)
+        return nn.export_graph(self.trainer.model, self.params, self.input_shape, self.input_dtype, self.state or None)
 
     @property
     def digest(self) -> str:
@@ -55,17 +49,21 @@ class Trained:
         return digest(self.graph)
 
     def outputs(self, x: npt.ArrayLike) -> Array:
-        """Logits or values (n, *outputs) for examples x (n, *features) float32."""
-        found = np.asarray(x, np.float32)
+        """Logits or values (n, *outputs) for examples x (n, *features)."""
+        found = np.asarray(x, self.input_dtype)
         if found.shape[1:] != self.input_shape:
             expected = f"(n, {', '.join(map(str, self.input_shape))})"
             raise TlverifyError(f"x: expected examples {expected}, found shape {found.shape}")
-        return np.asarray(self.trainer.model(self.params, found))
+        return np.asarray(nn.apply(self.trainer.model, self.params, self.state, found)[0])
 
     def predict(self, x: npt.ArrayLike) -> Array:
-        """Labels (n,) for classification, values (n, *outputs) for regression."""
+        """Labels (n,) for classification, values (n, *outputs) for the other tasks."""
         outputs = self.outputs(x)
         return outputs.argmax(-1) if self.trainer.task == "classification" else outputs
+
+    def probabilities(self, x: npt.ArrayLike) -> Array:
+        """The softmax of the outputs (n, classes)."""
+        return np.asarray(ops.softmax(self.outputs(x)))
 
     def accuracy(self, data: Dataset) -> float:
         """The fraction of examples whose label is predicted."""
@@ -73,11 +71,20 @@ class Trained:
             raise TlverifyError("accuracy is for classification; score gives the mean squared error")
         return float((self.predict(data.x) == data.y).mean())
 
+    def confusion_matrix(self, data: Dataset) -> Array:
+        """(classes, classes): how many examples of the class of the row were taken for that of the column."""
+        if self.trainer.task != "classification":
+            raise TlverifyError("confusion_matrix is for classification")
+        return metrics.confusion_matrix(self.predict(data.x), data.y)
+
     def score(self, data: Dataset) -> float:
-        """Accuracy for classification, mean squared error for regression."""
+        """Accuracy for classification, mean squared error for regression, the loss for other tasks."""
         if self.trainer.task == "classification":
             return self.accuracy(data)
-        return float(np.square(self.outputs(data.x) - data.y).mean())
+        if self.trainer.task == "regression":
+            return float(np.square(self.outputs(data.x) - data.y).mean())
+        model = nn.evaluation(self.trainer.model, self.state)
+        return float(self.trainer.objective(model, self.params, data.x, data.y))
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Write `path`, which ends in `.graph.json`, and the `.safetensors` beside it; gives the path back."""
@@ -86,7 +93,7 @@ class Trained:
         return target
 
     def certify(
-        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = None
+        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = 60.0
     ) -> Iterator[Result]:
         """The verdict on the robustness of each example (or those at `index`) within `epsilon` and [0, 1].
 
@@ -101,16 +108,12 @@ class Trained:
 
     def summary(self) -> str:
         """The layers with shapes and parameter counts, the training, and the digest."""
-        report = self.report
-        lines = [nn.summary(self.trainer.model, self.input_shape), ""]
-        if report.losses:
-            lines.append(f"loss      {report.losses[0]:.4f} -> {report.losses[-1]:.4f}")
-            lines.append(f"training  {len(report.losses):,} steps in {report.seconds:.1f} s")
-        if report.scores:
-            name = "accuracy" if self.trainer.task == "classification" else "mse"
-            lines.append(f"{name:<9} {report.scores[-1][1]:.4f}")
+        lines = [nn.summary(self.trainer.model, self.input_shape), "", *self.report.lines(self.trainer.score_name)]
         return "\n".join([*lines, f"digest    {self.digest}"])
 
     def __repr__(self) -> str:
         steps = len(self.report.losses)
         return f"Trained({self.trainer.model}, {steps} steps, digest {self.digest[:12]})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>{self.report.curve()}"

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from tlverify.core import NonFiniteError, nn, pytree, run, trace, value_and_grad
-from tlverify.graph import ShapeError, TlverifyError
+from tlverify.core import nn, pytree
+from tlverify.graph import FLOATS, ShapeError, TlverifyError
 from tlverify.train import losses, optim
-from tlverify.train.data import Array, DataError, Dataset, loader
+from tlverify.train.callbacks import Callbacks, EarlyStopping
+from tlverify.train.checkpoint import Checkpoints, Saved
+from tlverify.train.data import Array, DataError, Dataset
+from tlverify.train.logs import Log
 from tlverify.train.objective import Objective, OutputLoss, as_objective
+from tlverify.train.order import ShuffledBatches
+from tlverify.train.probe import Probe, ProbeResult
 from tlverify.train.progress import progress_bar
-from tlverify.train.trained import Report, Trained
+from tlverify.train.report import Report
+from tlverify.train.state import StopTraining, TrainingError, TrainState
+from tlverify.train.stepper import Batch, Stepper
+from tlverify.train.stream import StepStream
+from tlverify.train.trained import Trained
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "cross_entropy", "custom"]
 Augment = Callable[[Array, np.random.Generator], Array]
 """A batch x (n, *features) changed at random, labels kept."""
 
-
-class TrainingError(TlverifyError):
-    """Training could not go on: the message names the step and the value."""
+TASKS = ("classification", "regression", "cross_entropy", "custom")
+_DEFAULT_LOSS: Mapping[str, OutputLoss] = {
+    "classification": losses.cross_entropy,
+    "cross_entropy": losses.cross_entropy,
+    "regression": losses.mse,
+}
+_SCORES = {"classification": "accuracy", "cross_entropy": "loss", "custom": "loss", "regression": "mse"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +44,13 @@ class Trainer:
     """How to train `model`: a layer such as nn.Sequential, with `init(rng)` and `model(params, x)`.
 
     `loss` is a function of outputs and labels, or an objective such as losses.IntervalCrossEntropy(0.02); by
-    default cross-entropy for classification and mean squared error for regression. `seed` decides the initial
-    parameters, the order of examples and the augmentation: one seed gives the same bytes again on one machine.
+    default cross-entropy for classification and mean squared error for regression. The task `cross_entropy` has
+    probabilities as targets, or labels for each step of a sequence; the task `custom` needs a loss, and checks no
+    shapes. `seed` decides the initial parameters, the order of examples, the augmentation and the random
+    numbers of layers: one seed gives the same bytes again on one machine.
+
+    `backend` is numpy or cupy. With `execution="eager"` the graph of a step runs node by node, and the first value
+    that is not finite is named at once; "compiled" runs it as one plan.
     """
 
     model: nn.Layer
@@ -41,14 +58,47 @@ class Trainer:
     optimizer: optim.Optimizer = field(default_factory=optim.Adam)
     loss: OutputLoss | Objective | None = None
     seed: int = 0
+    dtype: str = "float32"
+    backend: Literal["numpy", "cupy"] = "numpy"
+    execution: Literal["compiled", "eager"] = "compiled"
 
     def __post_init__(self) -> None:
-        if self.task not in ("classification", "regression"):
-            raise TlverifyError(f"Trainer: task: expected classification or regression, found {self.task!r}")
+        if self.task not in TASKS:
+            raise TlverifyError(f"Trainer: task: expected {', '.join(TASKS[:-1])} or custom, found {self.task!r}")
+        if self.task == "custom" and self.loss is None:
+            raise TlverifyError("Trainer: the task custom needs a loss, as in loss=lambda outputs, targets: ...")
+        for name, known in (("dtype", FLOATS), ("backend", _DEVICES), ("execution", ("compiled", "eager"))):
+            if getattr(self, name) not in known:
+                found = getattr(self, name)
+                raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return as_objective(self.loss or _DEFAULT_LOSS[self.task])
+
+    @property
+    def score_name(self) -> str:
+        """The name of the score on evaluation data."""
+        return _SCORES[self.task]
+
+    def stepper(self, total: int, schedule: optim.Schedule = optim.constant) -> Stepper:
+        """One step as a function `(state, batch) -> (state, metrics)`, for a training of `total` steps."""
+        return Stepper(
+            self.model,
+            self.objective,
+            self.optimizer,
+            total,
+            schedule,
+            self.seed,
+            self.dtype,
+            _DEVICES[self.backend](),
+            self.execution == "eager",
+        )
 
     def train(
         self,
-        data: Dataset,
+        data: Dataset | StepStream,
         *,
         epochs: int | None = None,
         steps: int | None = None,
@@ -56,99 +106,217 @@ class Trainer:
         schedule: optim.Schedule = optim.constant,
         augment: Augment | None = None,
         evaluation: Dataset | None = None,
+        accumulate: int = 1,
+        callbacks: Callbacks | Sequence[Callbacks] = (),
+        stop_early: EarlyStopping | None = None,
+        checkpoints: Checkpoints | None = None,
+        params: Any = None,
+        probes: Sequence[Probe] = (),
+        logs: Sequence[Log] = (),
+        log_every: int = 1,
+        fast_dev_run: bool = False,
         progress: bool = True,
         title: str = "",
+        notes: str = "",
     ) -> Trained:
-        """Train from new parameters for `epochs` passes over `data`, or for `steps` batches.
+        """Train for `epochs` passes over `data`, or for `steps` steps; from new parameters or from `params`.
 
         Batches have `batch_size` examples, or all of them if there are fewer; what is left at the end of a pass
-        is skipped, and the next pass is in another order. `schedule` multiplies the learning rate. The accuracy
-        (or mean squared error) on `evaluation` is reported after each pass. TrainingError at the first step with
-        a loss that is not finite.
+        is skipped, and the next pass is in another order. A step takes `accumulate` batches and the mean of their
+        gradients. `schedule` multiplies the learning rate. The accuracy (or mean squared error, or loss) on
+        `evaluation` is reported after each pass. With `checkpoints` the state is saved on the way, and a training that
+        was cut off goes on from the last one with the same result, to the bit. `fast_dev_run` does one step of
+        everything. TrainingError at the first step with a loss that is not finite.
         """
         init_rng, order_rng, augment_rng = np.random.default_rng(self.seed).spawn(3)
-        params = self.model.init(init_rng)
-        _check_data(self, params, data)
-        size = min(batch_size, len(data))
-        total = _steps(epochs, steps, batch_size, len(data))
-        objective = as_objective(self.loss or _DEFAULT_LOSS[self.task])
+        first = pytree.map(np.asarray, self.model.init(init_rng) if params is None else params)
+        hooks = (callbacks,) if isinstance(callbacks, Callbacks) else tuple(callbacks)
+        if isinstance(data, StepStream):
+            total, order = _stream_steps(epochs, steps, accumulate), None
+        else:
+            _check_data(self, first, data)
+            size = min(batch_size, len(data))
+            total = _steps(epochs, steps, batch_size, len(data), accumulate)
+            order = ShuffledBatches(data, size, order_rng)
+        total = 1 if fast_dev_run else total
+        stepper = self.stepper(total, schedule)
+        state = stepper.start(first)
+        kind = "int64" if isinstance(data, Dataset) and data.x.dtype == np.int64 else self.dtype
 
-        def loss_of(params: Any, x: Any, y: Any, coefficients: tuple[Any, ...]) -> Any:
-            return objective(self.model, params, x, y, *coefficients)
+        def trained(state: TrainState, report: Report) -> Trained:
+            host = pytree.map(_to_host, (state.params, state.buffers))
+            return Trained(self, host[0], data.features, report, host[1], kind)
 
-        step_of = value_and_grad(loss_of)
-        state = self.optimizer.init(params)
+        probe_inputs = np.stack([np.asarray(probe.x) for probe in probes]) if probes else None
+        before = None if probe_inputs is None else trained(state, Report()).outputs(probe_inputs)
+        settings = _settings(self, data, total, batch_size, accumulate, augment)
         curve: list[float] = []
         scores: list[tuple[int, float]] = []
-        began = time.perf_counter()
+        if checkpoints is not None and (saved := checkpoints.load(state, settings)) is not None:
+            state, curve, scores = saved.state, list(saved.losses), list(saved.scores)
+            state = pytree.map(lambda leaf: _to_device(leaf, stepper), state)
+            _restore_position(saved.position, order, augment_rng)
+        for hook in hooks:
+            if hook.train_start:
+                hook.train_start(state)
+        began, stopped, higher = time.perf_counter(), "", self.task == "classification"
         with progress_bar(title, total, progress) as update, np.errstate(all="ignore"):
-            for step, (x, y, end_of_pass) in enumerate(_batches(data, size, total, order_rng)):
-                fraction = step / total
-                coefficients = tuple([np.asarray(c, x.dtype) for c in objective.coefficients(fraction)])
-                batch = (x if augment is None else augment(x, augment_rng), y, coefficients)
-                loss, grads = step_of(params, *batch)
-                curve.append(float(loss))
-                if not math.isfinite(curve[-1]):
-                    raise TrainingError(_not_finite(step + 1, curve[-1], loss_of, params, batch))
-                params, state = self.optimizer.update(grads, state, params, self.optimizer.lr * schedule(fraction))
-                if end_of_pass and evaluation is not None:
-                    scores.append((step + 1, Trained(self, params, data.features).score(evaluation)))
-                update(step + 1, f"loss {curve[-1]:.4f}")
-        for path, leaf in zip(pytree.paths(pytree.flatten(params)[1]), pytree.flatten(params)[0], strict=True):
-            if not np.isfinite(leaf).all():
-                raise TrainingError(f"step {total}: parameter {path!r} is not finite; lower the learning rate")
-        report = Report(title, tuple(curve), tuple(scores), time.perf_counter() - began)
-        return Trained(self, params, data.features, report)
+            while state.step < total and not stopped:
+                batches = [
+                    _batch(data, order, state.step * accumulate + i, augment, augment_rng) for i in range(accumulate)
+                ]
+                state, metrics = stepper(state, *batches)
+                curve.append(metrics.loss)
+                end_of_pass = state.step == total or (order is not None and order.at_end)
+                values = {"loss": metrics.loss, "lr": metrics.lr}
+                try:
+                    for hook in hooks:
+                        if hook.step:
+                            hook.step(state, metrics)
+                    if end_of_pass:
+                        if evaluation is not None:
+                            scores.append((state.step, trained(state, Report()).score(evaluation)))
+                            values[self.score_name] = scores[-1][1]
+                        for hook in hooks:
+                            if hook.epoch:
+                                hook.epoch(state, scores[-1][1] if evaluation is not None else None)
+                except StopTraining as reason:
+                    stopped = str(reason) or "a callback stopped it"
+                if stop_early is not None and end_of_pass and evaluation is not None:
+                    stopped = stopped or stop_early.reason(scores, higher) or ""
+                if state.step % log_every == 0 or end_of_pass:
+                    for log in logs:
+                        log.write(state.step, values)
+                if checkpoints is not None and (state.step % checkpoints.every == 0 or state.step == total or stopped):
+                    position = _position(order, augment_rng)
+                    checkpoints.save(Saved(state, tuple(curve), tuple(scores), position), settings, higher)
+                update(state.step, f"loss {metrics.loss:.4f}")
+        _check_finite(state)
+        for log in logs:
+            log.close()
+        seconds = time.perf_counter() - began
+        results: tuple[ProbeResult, ...] = ()
+        if probe_inputs is not None and before is not None:
+            after = trained(state, Report()).outputs(probe_inputs)
+            results = tuple(ProbeResult(*row) for row in zip(probes, before, after, strict=True))
+        report = Report(title, tuple(curve), tuple(scores), seconds, stopped, results, notes)
+        result = trained(state, report)
+        for hook in hooks:
+            if hook.train_end:
+                hook.train_end(result)
+        return result
 
 
-_DEFAULT_LOSS: Mapping[Task, OutputLoss] = {"classification": losses.cross_entropy, "regression": losses.mse}
+def _cupy() -> Callable[[Any], Any]:
+    try:
+        import cupy
+    except ImportError:
+        raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
+    asarray: Callable[[Any], Any] = cupy.asarray
+    return asarray
+
+
+_DEVICES: Mapping[str, Callable[[], Callable[[Any], Any]]] = {"numpy": lambda: np.asarray, "cupy": _cupy}
+
+
+def _to_host(leaf: Any) -> Any:
+    return leaf.get() if hasattr(leaf, "get") else leaf
+
+
+def _to_device(leaf: Any, stepper: Stepper) -> Any:
+    return leaf if isinstance(leaf, bool | int | float) else stepper.to_device(leaf)
 
 
 def _check_data(trainer: Trainer, params: Any, data: Dataset) -> None:
     """One example fits the model, and the labels or targets fit its outputs."""
-    outputs = tuple(trainer.model(params, data.x[:1]).shape[1:])
+    if trainer.task == "custom":
+        return
+    outputs = tuple(nn.apply(trainer.model, params, nn.init_state(trainer.model), data.x[:1])[0].shape[1:])
     if trainer.task == "regression":
         if data.labelled:
             raise DataError("y: expected float targets for regression, found labels; y.astype('float32') makes some")
         if outputs != data.y.shape[1:]:
             raise ShapeError(f"the model gives {list(outputs)} for each example, y has {list(data.y.shape[1:])}")
+    elif trainer.task == "cross_entropy" and not data.labelled:
+        if outputs != data.y.shape[1:]:
+            found = f"y has {list(data.y.shape[1:])}"
+            raise ShapeError(f"the model gives {list(outputs)} for each example, {found}; expected probabilities")
     elif not data.labelled:
         raise DataError("y: expected integer labels for classification, found float targets")
-    elif len(outputs) != 1 or outputs[0] < data.classes:
+    elif len(outputs) == 0 or outputs[:-1] != data.y.shape[1:] or outputs[-1] < data.classes:
         found = f"y has labels up to {data.classes - 1}"
         raise ShapeError(f"the model gives {list(outputs)} for each example, {found}; expected one logit a class")
 
 
-def _steps(epochs: int | None, steps: int | None, batch_size: int, examples: int) -> int:
+def _steps(epochs: int | None, steps: int | None, batch_size: int, examples: int, accumulate: int) -> int:
     found = f"found epochs={epochs}, steps={steps}, batch_size={batch_size}"
     if batch_size < 1:
         raise TlverifyError(f"train: expected a batch_size of 1 or more, {found}")
+    if accumulate < 1:
+        raise TlverifyError(f"train: expected accumulate of 1 or more, found {accumulate}")
     if (epochs is None) == (steps is None):
         raise TlverifyError(f"train: expected either epochs or steps, {found}")
-    total = steps if steps is not None else (epochs or 0) * max(examples // batch_size, 1)
+    total = steps if steps is not None else (epochs or 0) * max(examples // batch_size, 1) // accumulate
     if total < 1:
         raise TlverifyError(f"train: expected one step or more, {found}")
     return total
 
 
-def _batches(data: Dataset, size: int, total: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array, bool]]:
-    """`total` batches of `size` examples, and whether each is the last of a pass or of all."""
-    per_epoch = len(data) // size
-    step = 0
-    while step < total:
-        for x, y in loader(data, size, shuffle=True, rng=rng, drop_last=True):
-            step += 1
-            yield x, y, step % per_epoch == 0 or step == total
-            if step == total:
-                return
+def _stream_steps(epochs: int | None, steps: int | None, accumulate: int) -> int:
+    if epochs is not None or steps is None or steps < 1 or accumulate < 1:
+        raise TlverifyError(f"train: expected steps of 1 or more for a stream, found epochs={epochs}, steps={steps}")
+    return steps
 
 
-def _not_finite(step: int, loss: float, loss_of: Any, params: Any, batch: tuple[Any, ...]) -> str:
-    """Where the loss of this step left the finite numbers, from a checked run of its graph."""
-    leaves, _ = pytree.flatten((params, *batch))
-    where = "a gradient of the step before"
-    try:
-        run(trace(loss_of, params, *batch).graph, leaves, check=True)
-    except NonFiniteError as error:
-        where = str(error)
-    return f"step {step}: the loss is {loss}: {where}; lower the learning rate or check the loss"
+def _batch(
+    data: Dataset | StepStream,
+    order: ShuffledBatches | None,
+    number: int,
+    augment: Augment | None,
+    rng: np.random.Generator,
+) -> Batch:
+    x, y = data.batch(number) if isinstance(data, StepStream) else order.next()  # type: ignore[union-attr]
+    return (x if augment is None else augment(x, rng)), y
+
+
+def _position(order: ShuffledBatches | None, augment_rng: np.random.Generator) -> dict[str, Any]:
+    place = {} if order is None else order.position()
+    return {"order": place, "augment": augment_rng.bit_generator.state}
+
+
+def _restore_position(
+    position: Mapping[str, Any], order: ShuffledBatches | None, augment_rng: np.random.Generator
+) -> None:
+    augment_rng.bit_generator.state = position["augment"]
+    if order is not None:
+        order.restore(position["order"])
+
+
+def _settings(
+    trainer: Trainer,
+    data: Dataset | StepStream,
+    total: int,
+    batch_size: int,
+    accumulate: int,
+    augment: Augment | None,
+) -> dict[str, str]:
+    """What must be the same for a training to be taken up again."""
+    return {
+        "model": str(trainer.model),
+        "task": trainer.task,
+        "optimizer": str(trainer.optimizer),
+        "seed": str(trainer.seed),
+        "dtype": trainer.dtype,
+        "steps": str(total),
+        "batch_size": str(batch_size),
+        "accumulate": str(accumulate),
+        "data": repr(data) if isinstance(data, Dataset) else f"stream {data.x_shape} {data.y_shape}",
+        "augment": "none" if augment is None else type(augment).__name__,
+    }
+
+
+def _check_finite(state: TrainState) -> None:
+    leaves, tree = pytree.flatten(state.params)
+    for path, leaf in zip(pytree.paths(tree), leaves, strict=True):
+        if not np.isfinite(leaf).all():
+            raise TrainingError(f"step {state.step}: parameter {path!r} is not finite; lower the learning rate")

@@ -7,7 +7,7 @@ import pytest
 
 from tlverify.certify import kernel
 from tlverify.certify.fast.engine import Engine
-from tlverify.certify.fast.freivalds import Freivalds, recompute
+from tlverify.certify.fast.freivalds import Freivalds, _prime, recompute
 from tlverify.certify.kernel import Rejected
 from tlverify.certify.kernel.backward import propagate_all
 from tlverify.graph import to_bytes
@@ -73,6 +73,18 @@ def test_secrets_differ():
     assert one.prime.bit_length() == two.prime.bit_length() == 31
 
 
+def test_primes_are_prime():
+    """The least and the largest factor that a number of 31 bits can have are tried, and even numbers are not drawn."""
+    drawn = iter([3 * 715827881, 46337**2, 2**31 - 1])
+
+    class Secret:
+        def randrange(self, start, stop, step):
+            assert (start % 2, step, stop) == (1, 2, 2**31)
+            return next(drawn)
+
+    assert _prime(Secret()) == 2**31 - 1
+
+
 def test_rows_left_to_exact_may_be_wrong():
     left = np.array([[1.0], [2.0]])
     recompute(left, np.array([3.0]), np.array([3.0, 7.0]), np.array([False, True]))
@@ -91,14 +103,12 @@ def test_verified_products_change_no_answer(family):
 
 
 class Faulty(np.ndarray):
-    """A matrix whose products have one wrong entry in each row."""
+    """A matrix whose products have one wrong entry in each column."""
 
-    __array_ufunc__ = None
-
-    def __rmatmul__(self, left):
-        result = left @ np.asarray(self)
+    def __matmul__(self, right):
+        result = np.asarray(self) @ np.asarray(right)
         if result.dtype == float:  # what BLAS computes
-            result.reshape(len(left), -1)[:, 0] += 2.0**40
+            result[0] += 2.0**40
         return result
 
 
@@ -116,12 +126,13 @@ def test_a_faulty_blas_is_rejected(monkeypatch, part):
             for value in program.values.values():
                 for _, matrix in value.terms:
                     own = prepared.linear(matrix)
-                    own.parts = [digit.view(Faulty) for digit in own.parts]
+                    own.parts, own.whole = [digit.view(Faulty) for digit in own.parts], None
         else:
-            ndim, real = 1 if part == "vectors" else 2, prepared.product
+            relus, real = [prepared.relu(source).lower for source in prepared.relu_sources], prepared.product
 
-            def product(row, columns, undone):
-                return real(row, columns.view(Faulty) if columns.ndim == ndim else columns, undone)
+            def product(rows, coefficients, undone):
+                chosen = any(rows is lower for lower in relus) is (part == "lower ends")
+                return real(rows.view(Faulty) if chosen else rows, coefficients, undone)
 
             monkeypatch.setattr(prepared, "product", product)
         return found

@@ -103,11 +103,24 @@ def test_same_seed_same_certificate():
     assert proposed(graph, statement)[1] == proposed(graph, statement)[1]
 
 
-def test_time_that_is_over_is_unknown_with_its_bound():
+def test_time_that_is_over_is_unknown():
     graph = net(5, 40, 40, 40, 1, seed=0)
     (result,) = certify(graph, [claim(graph, [at_least(graph, extremes(graph)[1] + 1e-3)])], timeout=0.0)
     assert result.verdict == "unknown"
-    assert result.reason.startswith("timeout after 0 s; best bound")
+    assert result.reason.startswith("timeout after 0 s")
+
+
+def test_a_bound_that_is_attained_ends_the_search():
+    """relu(x) >= 0 is bad everywhere below 0: nothing is left to halve."""
+    builder = GraphBuilder()
+    value = builder.input("x", Type((1,), "float32"))
+    one, zero = builder.parameter(np.ones((1, 1), "float32")), builder.parameter(np.zeros(1, "float32"))
+    graph = builder.build(builder.node("relu", builder.node("linear", value, one, zero)))
+    third = Fraction(1, 3)  # no float is there, so there is no witness
+    statement = box(graph, {"x": ([-third], [-third])}, [[at_least(graph, 0)]])
+    (result,) = certify(graph, [statement])
+    assert result.verdict == "unknown"
+    assert "no proof and no counterexample found" in result.reason
 
 
 def test_preorder_of_a_tree():

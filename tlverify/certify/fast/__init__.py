@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+import numpy
+
 from tlverify.certify.fast.engine import Engine
 from tlverify.certify.fast.selftest import SelfTestError as SelfTestError
 from tlverify.certify.fast.tree import check_tree
 from tlverify.certify.kernel import RULES, Arithmetic
 
 
-def fast(verify_products: bool = False) -> Arithmetic:
-    """The arithmetic `fast`, after the self-test of this machine's float64, which is run once in a process.
+def fast(verify_products: bool = False, xp: ModuleType = numpy) -> Arithmetic:
+    """The arithmetic `fast` on NumPy or CuPy, after the self-test of its float64, which is run once in a process.
 
     With `verify_products`, no product of matrices is believed before it is checked with secret random vectors (a wrong
     one is kernel.Rejected), so that BLAS need not be trusted.
     """
-    return Arithmetic(Engine(verify_products=verify_products), {**RULES, "tree": check_tree})
+    return Arithmetic(Engine(xp, verify_products), {**RULES, "tree": check_tree})

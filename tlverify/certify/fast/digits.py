@@ -6,6 +6,7 @@ been carried. Products of short integers are summed by BLAS in any order, since 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -35,9 +36,11 @@ def carry(digits: list[Array], xp: ModuleType) -> list[Array]:
     result = []
     high = digits[0]
     for digit in digits[1:]:
-        over = xp.floor(high * (1 / DIGIT))
+        over = high * (1 / DIGIT)
+        xp.floor(over, out=over)
         result.append(high - over * DIGIT)
-        high = digit + over
+        over += digit
+        high = over
     return [*result, high]
 
 
@@ -48,33 +51,45 @@ def length(values: Array, xp: ModuleType) -> Array:
 
 def power(exponents: Array, xp: ModuleType) -> Array:
     """2^exponents as float64. Beyond 2^64 and 2^-64 nothing changes: a floor by 64 places leaves 0 or -1."""
-    return xp.ldexp(1.0, xp.minimum(xp.maximum(exponents, -64), 64))
+    return _powers(xp)[xp.minimum(xp.maximum(exponents, -64), 64) + 64]
+
+
+@functools.cache
+def _powers(xp: ModuleType) -> Array:
+    return xp.asarray([2.0**k for k in range(-64, 65)])
+
+
+def longest(rows: Array, xp: ModuleType) -> Array:
+    """The length of the longest entry of each column."""
+    return length(xp.maximum(rows.max(0), -rows.min(0) - 1.0), xp)
 
 
 def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array, Array, Array, Array]:
-    """kernel.arithmetic.shorten for each row of carried digits (batch, n) with one exponent a row (batch,).
+    """kernel.arithmetic.shorten for each column of carried digits (n, batch) with one exponent a column (batch,).
 
-    Returns the row, its exponent, whether it was floored, and which rows could not be done here: those whose top digit
-    is only 0 and -1 while lower ones are not 0.
+    Returns the rows, their exponents, whether they were floored, and which could not be done here: those whose top
+    digit is only 0 and -1 while lower ones are not 0. The digits are overwritten.
     """
     *low, high = digits
     places = DIGIT_BITS * len(low)
-    own = length(xp.maximum(high, -high - 1.0).max(1), xp) if high.shape[1] else exponent * 0
+    own = longest(high, xp)
     undone = own == 0 if low else xp.zeros(len(exponent), dtype=bool)
     drop = own + (places - COEFFICIENT_BITS)
+    if undone.any():
+        zero = ~(undone & high.any(0))
+        for digit in low:
+            zero &= ~digit.any(0)
+        undone &= ~zero
+        drop = xp.where(zero, -COEFFICIENT_BITS, drop)
+    high *= power(places - drop, xp)
+    floored = drop > 0
+    if low or floored.any():
+        xp.floor(high, out=high)
     if low:
-        if undone.any():
-            zero = ~(undone & high.any(1))
-            for digit in low:
-                zero &= ~digit.any(1)
-            undone &= ~zero
-            drop = xp.where(zero, -COEFFICIENT_BITS, drop)
         keep = xp.minimum(xp.maximum(places - drop, 0), DIGIT_BITS)  # bits taken from the digit below the top
-        row = xp.floor(high * power(places - drop, xp)[:, None])
-        row += xp.floor(low[-1] * power(keep - DIGIT_BITS, xp)[:, None])
-    else:
-        row = xp.floor(high * power(-drop, xp)[:, None])
-    return row, exponent + drop, drop > 0, undone
+        low[-1] *= power(keep - DIGIT_BITS, xp)
+        high += xp.floor(low[-1], out=low[-1])
+    return high, exponent + drop, floored, undone
 
 
 def accumulate(total: Array, unit: Array, digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array, Array]:

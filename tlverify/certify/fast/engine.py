@@ -15,236 +15,265 @@ import numpy
 
 from tlverify.certify.fast import digits
 from tlverify.certify.fast.digits import DIGIT, EXACT, Array
-from tlverify.certify.fast.freivalds import recompute
-from tlverify.certify.fast.linear import Linear, most
+from tlverify.certify.fast.linear import Linear
+from tlverify.certify.fast.prepared import Prepared, Relaxation
 from tlverify.certify.fast.selftest import self_test
-from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, accumulate
-from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds, Job, propagate, reduce
+from tlverify.certify.kernel.arithmetic import Constant, Interval, accumulate
+from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, propagate, reduce
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Map, Program, reach
 
-BATCH_ENTRIES = 1 << 16  # rows times the widest value: what a cache holds
+
+@dataclass(frozen=True)
+class Pending:
+    """Coefficients on a value (n, jobs) with an exponent for each job, and what is known of them:
+
+    GIVEN and SUM nothing, SHORT that they are shortened, WITHIN that none is longer than COEFFICIENT_BITS. GIVEN rows
+    are a job's own, mostly of one entry, so that the filter of products would seldom decide.
+    """
+
+    row: Array
+    exponent: Array
+    form: str
+
+
+GIVEN, SUM, SHORT, WITHIN = "given", "sum", "short", "within"
 
 
 @dataclass
 class Batch:
-    """Jobs being propagated together: coefficients by value (batch, n) with an exponent for each job, and constants.
+    """Jobs being propagated together: one column each.
 
-    `cut[name]` lists phases that jobs fix: (jobs, neurons, whether active). `boxes[name]` replaces the ends of an
-    input, in digits, (batch, n), and `negatives[name]` is then the sum of its min(0, lower). `slopes[name]` is
-    (batch, n) in units of 2^-SLOPE_BITS. `undone` jobs are left to `exact`.
+    `added[name]` are further coefficients of their own on a ReLU's input: (neurons, jobs, values, an exponent for each
+    job, whether a job has any), of which no job has two on one neuron. `cut[name]` lists phases that jobs fix: (jobs,
+    neurons, whether active). `boxes[name]` replaces the ends of an input, in digits, (n, jobs), and `negatives[name]`
+    is then the sum of its min(0, lower). `slopes[name]` is (neurons, (neurons, jobs) in units of 2^-SLOPE_BITS).
+    `undone` jobs are left to `exact`.
     """
 
-    pending: dict[str, tuple[Array, Array]]
+    pending: dict[str, Pending]
     total: Array
     unit: Array
     undone: Array
+    added: dict[str, tuple[Array, Array, Array, Array, Array]] = field(default_factory=dict)
     cut: Mapping[str, tuple[Array, Array, Array]] = field(default_factory=dict)
     boxes: Mapping[str, tuple[list[Array], list[Array]]] = field(default_factory=dict)
     negatives: Mapping[str, Array] = field(default_factory=dict)
-    slopes: Mapping[str, Array] = field(default_factory=dict)
-    short: set[str] = field(default_factory=set)
-
-
-class Prepared:
-    """A program and a table of bounds as arrays."""
-
-    def __init__(self, program: Program, bounds: Bounds, xp: ModuleType, maps: dict[int, Linear], verify: bool) -> None:
-        self.program = program
-        self.bounds = bounds
-        self.xp = xp
-        self.maps = maps
-        self.verify = verify
-        self.batch = max(32, BATCH_ENTRIES // max(value.size for value in program.values.values()))
-        self.relu_sources = {value.source for value in program.values.values() if value.kind == "relu"}
-        self._relus: dict[str, tuple[Any, ...]] = {}
-        self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
-        self._biases: dict[str, tuple[list[Array], float]] = {}
-        self._negatives: dict[str, float] = {}
-        self._lower: dict[str, Array] = {}
-
-    def linear(self, matrix: Map) -> Linear:
-        if id(matrix) not in self.maps:
-            self.maps[id(matrix)] = Linear(matrix, self.xp, self.verify)
-        return self.maps[id(matrix)]
-
-    def product(self, row: Array, columns: Array, undone: Array) -> Array:
-        """row @ columns, for a vector or a few columns."""
-        found = row @ columns
-        if self.verify:
-            recompute(row, columns, found, undone)
-        return found
-
-    def negative(self, name: str) -> float:
-        """sum of min(0, lower), or NaN if that is not exact."""
-        if name not in self._negatives:
-            total = sum(low for low in self.bounds[name].lower if low < 0)
-            self._negatives[name] = float(total) if -total < 1 << 52 else float("nan")
-        return self._negatives[name]
-
-    def lower(self, name: str) -> Array:
-        """Lower ends as floats, held to -2^52."""
-        if name not in self._lower:
-            ends = [float(min(max(low, -int(EXACT)), 0)) for low in self.bounds[name].lower]
-            self._lower[name] = self.xp.asarray(ends)
-        return self._lower[name]
-
-    def box(self, name: str) -> tuple[list[Array], list[Array]]:
-        """The ends of an input in digits."""
-        if name not in self._boxes:
-            known = self.bounds[name]
-            self._boxes[name] = (_columns(known.lower, self.xp), _columns(known.upper, self.xp))
-        return self._boxes[name]
-
-    def bias(self, name: str, bias: Vector) -> tuple[list[Array], float]:
-        if name not in self._biases:
-            split = digits.split(bias.integers)
-            self._biases[name] = ([self.xp.asarray(part, dtype=float) for part in split], most(split))
-        return self._biases[name]
-
-    def relu(self, source: str) -> tuple[Any, ...]:
-        """For a ReLU's input: factors for coefficients above and below 0, which neurons are unstable, and columns: the
-        lower ends of the unstable in digits."""
-        if source not in self._relus:
-            phases, size = self.bounds.phases(source), len(self.bounds[source].lower)
-            above, below, lower, unstable = ([0] * size for _ in range(4))
-            for index in phases.active:
-                above[index] = below[index] = 1 << CHORD_BITS
-            for neuron in phases.unstable:
-                above[neuron.index] = neuron.default_slope << CHORD_BITS - SLOPE_BITS
-                below[neuron.index] = neuron.chord
-                lower[neuron.index] = neuron.lower
-                unstable[neuron.index] = 1
-            xp = self.xp
-            columns = xp.stack([xp.asarray(part, dtype=float) for part in digits.split(lower)], 1)
-            arrays = (xp.asarray(part, dtype=float) / DIGIT for part in (above, below))
-            self._relus[source] = (*arrays, xp.asarray(unstable, dtype=bool), columns)
-        return self._relus[source]
-
-
-def _columns(values: Sequence[int], xp: ModuleType) -> list[Array]:
-    return [xp.asarray(part, dtype=float) for part in digits.split(values)]
+    slopes: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
 
 def run(prepared: Prepared, batch: Batch) -> None:
     """Propagate to the inputs. Follows kernel.backward.propagate step by step."""
     xp, program = prepared.xp, prepared.program
-    for name in program.order(tuple(sorted(batch.pending))):
+    for name in program.order(tuple(sorted({*batch.pending, *batch.added}))):
+        if name in batch.added:
+            count = len(batch.undone)
+            nothing = xp.zeros((program.values[name].size, count))
+            _join(batch, name, Pending(nothing, xp.zeros(count, dtype=int), SUM), xp)
         if name not in batch.pending:
             continue
-        row, exponent = batch.pending.pop(name)
-        if name in batch.short:
-            batch.short.discard(name)
-        else:
-            row, exponent = _shorten(prepared, batch, name, [row], exponent)
+        found = batch.pending.pop(name)
         value = program.values[name]
+        linears = [(source, matrix, prepared.linear(matrix)) for source, matrix in value.terms]
+        filtered = found.form != GIVEN and all(linear.filtered for *_, linear in linears)
+        if found.form == SHORT or (found.form == WITHIN and value.kind != "input" and linears and filtered):
+            row, exponent = found.row, found.exponent
+        else:
+            row, exponent = _shorten(prepared, batch, name, [found.row], found.exponent)
         if value.kind == "input":
             _least(prepared, batch, name, row, exponent)
         elif value.kind == "relu":
-            _join(batch, value.source, _relu(prepared, batch, name, value.source, row, exponent), exponent, xp)
+            part = _relu(prepared, batch, name, value.source, row, exponent)
+            _join(batch, value.source, Pending(part, exponent, WITHIN), xp)
         else:
-            for source, matrix in value.terms:
-                linear = prepared.linear(matrix)
-                if matrix.inexact or value.size * DIGIT * linear.most >= EXACT:
-                    weight = xp.abs(row).sum(1)
-                    batch.undone |= weight * linear.most >= EXACT
+            within = found.form == WITHIN and filtered
+            for source, matrix, linear in linears:
                 if matrix.inexact:
-                    far = digits.split([reach(prepared.bounds[source])])
-                    if source in batch.cut:  # their reach is less
-                        batch.undone[batch.cut[source][0]] = True
-                    if source in batch.boxes:
-                        batch.undone[:] = True
-                    batch.undone |= weight * DIGIT >= EXACT
-                    unit = exponent + matrix.exponent + prepared.bounds[source].exponent
-                    _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
-                product = digits.carry(linear.apply(row, batch.undone, xp), xp)
-                part, own = _shorten(prepared, batch, source, product, exponent + linear.exponent)
-                _join(batch, source, part, own, xp, short=True)
+                    _gain_reach(prepared, batch, source, matrix, row, exponent)
+                if filtered:
+                    shortened = _filtered(prepared, batch, name, linear, row, exponent, within)
+                else:
+                    shortened = _product(prepared, batch, linear, row, exponent)
+                part, own, floored, undone = shortened
+                batch.undone |= undone
+                _charge(prepared, batch, source, floored, own)
+                _join(batch, source, Pending(part, own, SHORT), xp)
             if value.bias is not None:
-                parts, largest = prepared.bias(name, value.bias)
-                if value.size * DIGIT * largest >= EXACT:
-                    batch.undone |= xp.abs(row).sum(1) * largest >= EXACT
-                gained = [prepared.product(row, part, batch.undone) for part in parts]
-                _gain(batch, gained, exponent + value.bias.exponent, xp)
+                parts, heaviest = prepared.bias(name, value.bias)
+                if DIGIT * heaviest >= EXACT:
+                    batch.undone |= xp.abs(row).sum(0) * DIGIT >= EXACT
+                gained = prepared.product(parts, row, batch.undone)
+                _gain(batch, list(gained), exponent + value.bias.exponent, xp)
+
+
+def _gain_reach(prepared: Prepared, batch: Batch, source: str, matrix: Map, row: Array, exponent: Array) -> None:
+    """What an inexact map's coefficients may be more."""
+    xp = prepared.xp
+    weight = xp.abs(row).sum(0)
+    far = digits.split([reach(prepared.bounds[source])])
+    if source in batch.cut:  # their reach is less
+        batch.undone[batch.cut[source][0]] = True
+    if source in batch.boxes:
+        batch.undone[:] = True
+    batch.undone |= weight * DIGIT >= EXACT
+    unit = exponent + matrix.exponent + prepared.bounds[source].exponent
+    _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
+
+
+def _product(
+    prepared: Prepared, batch: Batch, linear: Linear, row: Array, exponent: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The row times a matrix, exactly, and then shortened."""
+    xp, undone = prepared.xp, batch.undone
+    if DIGIT * linear.heaviest >= EXACT:
+        undone = undone | (xp.abs(row).sum(0) * linear.most >= EXACT)
+    product = digits.carry(linear.apply(row, undone, xp), xp)
+    short, own, floored, more = digits.shorten(product, exponent + linear.exponent, xp)
+    return short, own, floored, undone | more
+
+
+def _filtered(
+    prepared: Prepared, batch: Batch, name: str, linear: Linear, row: Array, exponent: Array, within: bool
+) -> tuple[Array, Array, Array, Array]:
+    """The same by one product in float64, which decides nearly all floors; exactly for the jobs of the others."""
+    xp, whole, some, undone = prepared.xp, linear.whole, row, batch.undone
+    alive = prepared.alive(name) if linear.blocks == 1 else None
+    if alive is not None and not bool(row[alive[1]].any()):
+        whole, some = prepared.restricted(linear, name, alive[0]), row[alive[0]]
+    short, drop, sure = linear.floors(whole, some, xp)
+    (rest,) = xp.nonzero(~sure)
+    own, floored = exponent + linear.exponent + drop, sure
+    linear.decided(len(sure), len(rest))
+    if len(rest):
+        again, unit = row[:, rest], exponent[rest]
+        if within:
+            again, unit, *_ = digits.shorten([again], unit, xp)
+        part = Batch({}, batch.total[rest], batch.unit[rest], undone[rest])
+        short[:, rest], own[rest], floored[rest], more = _product(prepared, part, linear, again, unit)
+        undone = undone.copy()
+        undone[rest] |= more
+    return short, own, floored, undone
 
 
 def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], exponent: Array) -> tuple[Array, Array]:
-    xp = prepared.xp
-    short, exponent, floored, undone = digits.shorten(row, exponent, xp)
+    short, exponent, floored, undone = digits.shorten(row, exponent, prepared.xp)
     batch.undone |= undone
+    _charge(prepared, batch, name, floored, exponent)
+    return short, exponent
+
+
+def _charge(prepared: Prepared, batch: Batch, name: str, floored: Array, exponent: Array) -> None:
+    """What flooring may have cost."""
+    xp = prepared.xp
     charge = prepared.negative(name)
+    if not (charge or name in batch.negatives or name in batch.cut) or not floored.any():
+        return
+    unit = exponent + prepared.bounds[name].exponent
     if name in batch.negatives:
-        _gain(batch, [xp.where(floored, batch.negatives[name], 0.0)], exponent + prepared.bounds[name].exponent, xp)
-    elif charge or name in batch.cut:
+        negative = batch.negatives[name]
+    else:
         if charge != charge:
             batch.undone |= floored
             charge = 0.0
-        negative = xp.full(len(short), charge)
+        negative = xp.full(len(floored), charge)
         if name in batch.cut:
             jobs, neurons, active = batch.cut[name]
             lower = prepared.lower(name)[neurons]
             batch.undone[jobs[lower <= -EXACT]] = True
             xp.add.at(negative, jobs, xp.where(active, -xp.minimum(lower, 0.0), 0.0))
-        _gain(batch, [xp.where(floored, negative, 0.0)], exponent + prepared.bounds[name].exponent, xp)
-    return short, exponent
+    _gain(batch, [xp.where(floored, negative, 0.0)], unit, xp)
 
 
 def _gain(batch: Batch, value: list[Array], exponent: Array, xp: ModuleType) -> None:
     batch.total, batch.unit = digits.accumulate(batch.total, batch.unit, digits.carry(value, xp), exponent, xp)
 
 
-def _join(batch: Batch, name: str, row: Array, exponent: Array, xp: ModuleType, short: bool = False) -> None:
-    """Exact sum with what is pending for the value; a row of zeros counts as nothing. `short` rows alone stay as they
-    are when they are reached."""
+def _join(batch: Batch, name: str, part: Pending, xp: ModuleType) -> None:
+    """Exact sum with what is pending for the value; a row of zeros counts as nothing."""
+    if name in batch.added:
+        part = _add(batch, part, *batch.added.pop(name), xp)
     if name not in batch.pending:
-        batch.pending[name] = (row, exponent)
-        if short:
-            batch.short.add(name)
+        batch.pending[name] = part
         return
-    batch.short.discard(name)
-    other, unit = batch.pending[name]
-    own, known = row.any(1), other.any(1)
+    other = batch.pending[name]
+    least, up, over = _align(part.row.any(0), part.exponent, other.row.any(0), other.exponent, xp)
+    for row, places in ((part.row, up), (other.row, over)):  # each below 2^51, so the sum is exact
+        batch.undone |= xp.abs(row).max(0) * digits.power(places, xp) >= EXACT / 2
+    total = part.row * digits.power(up, xp) + other.row * digits.power(over, xp)
+    batch.pending[name] = Pending(total, least, SUM)
+
+
+def _align(own: Array, exponent: Array, known: Array, unit: Array, xp: ModuleType) -> tuple[Array, Array, Array]:
+    """The exponent of a sum, and the places by which its parts are shifted up to it: those that are not 0."""
     least = xp.where(own & known, xp.minimum(exponent, unit), xp.where(known, unit, exponent))
-    up, over = xp.where(own, exponent - least, 0), xp.where(known, unit - least, 0)
-    for part, places in ((row, up), (other, over)):  # each below 2^51, so the sum is exact
-        batch.undone |= xp.abs(part).max(1) * digits.power(places, xp) >= EXACT / 2
-    total = row * digits.power(up, xp)[:, None] + other * digits.power(over, xp)[:, None]
-    batch.pending[name] = (total, least)
+    return least, xp.where(own, exponent - least, 0), xp.where(known, unit - least, 0)
+
+
+def _add(
+    batch: Batch, part: Pending, neurons: Array, jobs: Array, values: Array, unit: Array, known: Array, xp: ModuleType
+) -> Pending:
+    """The sum with a few coefficients of each job."""
+    least, up, over = _align(part.row.any(0), part.exponent, known, unit, xp)
+    if (up > 0).any():
+        batch.undone |= xp.abs(part.row).max(0) * digits.power(up, xp) >= EXACT / 2
+        row = part.row * digits.power(up, xp)
+    else:
+        row = part.row
+    shifted = values * digits.power(over, xp)[jobs]
+    batch.undone[jobs[xp.abs(shifted) >= EXACT / 2]] = True
+    row[neurons, jobs] += shifted
+    return Pending(row, least, SUM)
 
 
 def _relu(prepared: Prepared, batch: Batch, name: str, source: str, row: Array, exponent: Array) -> Array:
     xp = prepared.xp
-    above, below, unstable, lower = prepared.relu(source)
+    phases = prepared.relu(source)
+    above = phases.above
     if name in batch.slopes:
-        given = batch.slopes[name] * (0.5**SLOPE_BITS)
-        above = xp.where(unstable & (given >= 0), given, above)
-    result = xp.floor(row * xp.where(row > 0, above, below))
-    taken = xp.minimum(result, 0.0)
+        above = _sloped(phases, row.shape, *batch.slopes[name], xp)
+    taken = xp.minimum(row, 0.0)
+    result = row - taken  # the positive part
+    taken *= phases.below
+    xp.floor(taken, out=taken)
+    result *= above
+    xp.floor(result, out=result)
     if source in batch.cut:
         jobs, neurons, active = batch.cut[source]
-        result[jobs, neurons] = xp.where(active, row[jobs, neurons], 0.0)
-        taken[jobs, neurons] = 0.0
-    batch.undone |= -taken.sum(1) * DIGIT >= EXACT
-    columns = -prepared.product(taken, lower, batch.undone)
-    parts = [columns[:, k] for k in range(columns.shape[1])]
-    _gain(batch, parts, exponent + prepared.bounds[source].exponent, xp)
+        taken[neurons, jobs] = 0.0
+        result[neurons, jobs] = xp.where(active, row[neurons, jobs], 0.0)
+    result += taken
+    *columns, total = prepared.product(phases.lower, taken, batch.undone)
+    batch.undone |= -total * DIGIT >= EXACT
+    _gain(batch, [-column for column in columns], exponent + prepared.bounds[source].exponent, xp)
+    return result
+
+
+def _sloped(phases: Relaxation, shape: tuple[int, int], neurons: Array, slopes: Array, xp: ModuleType) -> Array:
+    """Factors above 0 with slopes of the jobs' own, which only unstable neurons have."""
+    given = xp.array(slopes, dtype=float, order="C")
+    given *= 0.5**SLOPE_BITS
+    result = xp.empty(shape)
+    result[:] = phases.above
+    free = phases.unstable[neurons]
+    result[neurons[free]] = given if free.all() else given[free]
     return result
 
 
 def _least(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Array) -> None:
     xp = prepared.xp
     lower, upper = batch.boxes.get(name) or prepared.box(name)
-    up, down = xp.maximum(row, 0.0), xp.minimum(row, 0.0)
-    batch.undone |= xp.abs(row).sum(1) * DIGIT >= EXACT
-    count = max(len(lower), len(upper))
-    parts = []
-    for k in range(count):
-        part = xp.zeros(len(row))
-        for side, ends in ((up, lower), (down, upper)):
-            if k < len(ends):
-                end, own = ends[k], ends[k].ndim == 2  # a box for each job
-                part = part + ((side * end).sum(1) if own else prepared.product(side, end, batch.undone))
-        parts.append(part)
+    down = xp.minimum(row, 0.0)
+    up = row - down
+    if len(row) * DIGIT * DIGIT >= EXACT:
+        batch.undone |= xp.abs(row).sum(0) * DIGIT >= EXACT
+    parts = [xp.zeros(row.shape[1]) for _ in range(max(len(lower), len(upper)))]
+    for side, ends in ((up, lower), (down, upper)):
+        if ends[0].shape[1] > 1:  # a box for each job
+            products = [(side * end).sum(0) for end in ends]
+        else:
+            products = list(prepared.product(xp.concatenate(ends, 1).T, side, batch.undone))
+        for k, product in enumerate(products):
+            parts[k] += product
     _gain(batch, parts, exponent + prepared.bounds[name].exponent, xp)
 
 
@@ -270,6 +299,8 @@ class Engine:
             if same and prepared.program is program:
                 return prepared
         prepared = Prepared(program, bounds.copy(), self.xp, self._maps.setdefault(program, {}), self.verify)
+        if self._last is not None and self._last[1].program is program:
+            prepared.inherit(self._last[1])
         self._last = (seen, prepared)
         return prepared
 
@@ -294,22 +325,17 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
     rows: dict[str, Any] = {}
     exponents: dict[str, Any] = {}
     constants = [accumulate((0, 0), job.constant) for job in jobs]
-    slopes: dict[str, Any] = {}
     phases: dict[str, dict[tuple[int, int], bool]] = {}
     boxes: dict[str, Any] = {}
     for j, job in enumerate(jobs):
         for name, row in job.rows.items():
             if name not in rows:
-                rows[name] = numpy.zeros((count, program.values[name].size))
+                rows[name] = numpy.zeros((program.values[name].size, count))
                 exponents[name] = numpy.zeros(count, dtype=numpy.int64)
             reduced, exponents[name][j] = reduce(row, job.exponent)
             undone[j] |= any(abs(v) >= EXACT for v in reduced.values())
             if not undone[j]:
-                rows[name][j, list(reduced)] = list(reduced.values())
-        for name, given in job.slopes.items():
-            if name not in slopes:
-                slopes[name] = numpy.full((count, program.values[name].size), -1.0)
-            slopes[name][j, list(given)] = list(given.values())
+                rows[name][list(reduced), j] = list(reduced.values())
         for name, index, upper, end in job.path:
             if program.values[name].kind == "input":
                 _narrow(prepared, boxes, name, count, j, index, upper, end)
@@ -324,15 +350,30 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
         undone |= numpy.array([-total >= EXACT or name in prepared.relu_sources for total in totals])
         negatives[name] = xp.asarray([float(max(total, -(1 << 52))) for total in totals])
     return Batch(
-        {name: (xp.asarray(row), xp.asarray(exponents[name])) for name, row in rows.items()},
+        {name: Pending(xp.asarray(row), xp.asarray(exponents[name]), GIVEN) for name, row in rows.items()},
         xp.asarray([float(c) for c, _ in constants]),
         xp.asarray([e for _, e in constants], dtype=numpy.int64),
         xp.asarray(undone),
+        {},
         {name: _cut(known, xp) for name, known in phases.items()},
         {name: (_digits_of(low, xp), _digits_of(high, xp)) for name, (low, high) in boxes.items()},
         negatives,
-        {name: xp.asarray(given) for name, given in slopes.items()},
+        _slopes(prepared, jobs),
     )
+
+
+def _slopes(prepared: Prepared, jobs: Sequence[Job]) -> dict[str, tuple[Array, Array]]:
+    """The slopes of the neurons for which any job gives one, with the default for the others."""
+    result = {}
+    for name in {name for job in jobs for name in job.slopes}:
+        phases = prepared.bounds.phases(prepared.program.values[name].source)
+        default = {neuron.index: neuron.default_slope for neuron in phases.unstable}
+        given = [job.slopes.get(name, {}) for job in jobs]
+        neurons = sorted({index for known in given for index in known} & default.keys())
+        table = [[known.get(index, default[index]) for known in given] for index in neurons]
+        if neurons:
+            result[name] = (prepared.xp.asarray(neurons), prepared.xp.asarray(table, dtype=float))
+    return result
 
 
 def _cut(known: dict[tuple[int, int], bool], xp: ModuleType) -> tuple[Array, Array, Array]:
@@ -355,7 +396,7 @@ def _narrow(
 
 def _digits_of(rows: list[list[int]], xp: ModuleType) -> list[Array]:
     parts = digits.split([v for row in rows for v in row])
-    return [xp.asarray(part, dtype=float).reshape(len(rows), -1) for part in parts]
+    return [xp.ascontiguousarray(xp.asarray(part, dtype=float).reshape(len(rows), -1).T) for part in parts]
 
 
 def finish(prepared: Prepared, batch: Batch, jobs: Sequence[Job]) -> list[Constant]:

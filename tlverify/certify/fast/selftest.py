@@ -1,8 +1,9 @@
 """Whether float64 on this machine is what `fast` relies on. Run once in a process, before anything is accepted.
 
 `fast` needs sums, products, floor, frexp and ldexp to be exact on integers below 2^53, and products of matrices of them
-to be exact in whatever order BLAS adds them up. A library loaded into the process can change the rounding mode or flush
-subnormal numbers to zero; a BLAS can emulate float64 with something shorter.
+to be exact in whatever order BLAS adds them up; those of longer integers may be off by what sums in any order are. A
+library loaded into the process can change the rounding mode or flush subnormal numbers to zero; a BLAS can emulate
+float64 with something shorter.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tlverify.certify.fast.digits import DIGIT_BITS, EXACT, Array
 
 SHAPES = ((1, 255, 1), (1, 50, 50), (7, 64, 33), (64, 255, 96))
 """(rows, inner, columns) of the products that are tried: a BLAS has different code for small and large ones."""
+NEAR = ((5, 1, 7), (33, 255, 18))
 
 
 class SelfTestError(RuntimeError):
@@ -68,9 +70,11 @@ def lengths_are_exact(xp: ModuleType) -> None:
 
 def shifts_are_exact(xp: ModuleType) -> None:
     """ldexp and floor, as digits use them to shift right by up to 64 places."""
-    powers = digits.power(xp.asarray(range(-64, 65)), xp).tolist()
-    if powers != [2.0**k for k in range(-64, 65)]:
+    exponents, powers = xp.asarray(range(-64, 65)), [2.0**k for k in range(-64, 65)]
+    if xp.ldexp(xp.asarray([1.0] * len(powers)), exponents).tolist() != powers:
         raise _fail("ldexp is not exact", xp)
+    if digits.power(exponents, xp).tolist() != powers:
+        raise _fail("a table of powers of 2 is not exact", xp)
     edges = _edges()
     values = xp.asarray(edges, dtype=float)
     for places in range(65):
@@ -95,8 +99,29 @@ def products_are_exact(xp: ModuleType) -> None:
                 raise _fail(f"a product of integers ({m}, {k}) @ ({k}, {n}) is not exact", xp)
 
 
+def products_are_near(xp: ModuleType) -> None:
+    """A product with longer integers of many sizes is off by no more than sums in any order are."""
+    rng = random.Random(1)
+    for m, k, n in NEAR:
+        left = [rng.randrange(-(1 << DIGIT_BITS), 1 << DIGIT_BITS) for _ in range(m * k)]
+        right = [rng.randrange(-(1 << 53), 1 << 53) >> rng.randrange(40) for _ in range(k * n)]
+        found = (_matrix(left, (m, k), xp) @ _matrix(right, (k, n), xp)).tolist()
+        for i in range(m):
+            for j in range(n):
+                terms = list(map(int.__mul__, left[i * k : i * k + k], right[j::n]))
+                if abs(int(found[i][j]) - sum(terms)) << 53 > (k + 2) * sum(map(abs, terms)):
+                    raise _fail(f"a product ({m}, {k}) @ ({k}, {n}) is off by more than float64's order of sums", xp)
+
+
 def _matrix(values: list[int], shape: tuple[int, int], xp: ModuleType) -> Array:
     return xp.asarray(values, dtype=float).reshape(shape)
 
 
-TESTS = (rounding_is_to_nearest, subnormals_are_kept, lengths_are_exact, shifts_are_exact, products_are_exact)
+TESTS = (
+    rounding_is_to_nearest,
+    subnormals_are_kept,
+    lengths_are_exact,
+    shifts_are_exact,
+    products_are_exact,
+    products_are_near,
+)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from tlverify.certify.fast import digits
 from tlverify.certify.fast.digits import EXACT, Array
-from tlverify.certify.fast.engine import Batch, Engine, Prepared, run
+from tlverify.certify.fast.engine import GIVEN, Batch, Engine, Pending, run
+from tlverify.certify.fast.prepared import Prepared
 from tlverify.certify.kernel import tree as exact_tree
 from tlverify.certify.kernel.backward import propagate
 from tlverify.certify.kernel.errors import Rejected
@@ -23,26 +24,33 @@ from tlverify.certify.kernel.tree import Tree, read_tree
 from tlverify.certify.leaves import Ints, Payload, Shape
 
 CHUNK = 4096  # leaves decoded at a time
+MANTISSAS = numpy.arange(1024)  # of a multiplier, as an odd integer times a power of two
+TRAILING: Ints = numpy.frexp(MANTISSAS & -MANTISSAS)[1].astype(numpy.int64) - (MANTISSAS > 0)
+ODD = (MANTISSAS >> TRAILING).astype(float)
+POWERS = 2.0 ** numpy.arange(32)
 
 
 @dataclass(frozen=True)
 class Entries:
-    """What a tree may split: for each entry the number of its value in `names`, and its neuron there. `active` says
-    which neurons of a value are not negative anyway."""
+    """What a tree may split: for each entry the number of its value in `names`, and its neuron there; `cell` is the
+    same for entries that are the same. `active` says which neurons of a value are not negative anyway."""
 
     names: Sequence[str]
     owner: Ints
     neuron: Ints
+    cell: Ints
     active: Mapping[str, npt.NDArray[numpy.bool_]]
 
     @classmethod
     def of(cls, read: Tree, prepared: Prepared) -> Entries:
         names = list(dict.fromkeys(name for name, _ in read.entries))
         number = {name: k for k, name in enumerate(names)}
+        cell = {pair: k for k, pair in enumerate(dict.fromkeys(read.entries))}
         return cls(
             names,
             numpy.array([number[name] for name, _ in read.entries], dtype=numpy.int64),
             numpy.array([index for _, index in read.entries], dtype=numpy.int64),
+            numpy.array([cell[pair] for pair in read.entries], dtype=numpy.int64),
             {name: numpy.array([low >= 0 for low in prepared.bounds[name].lower]) for name in names},
         )
 
@@ -63,10 +71,10 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     prepared = engine.prepare(machine.program, goal.bounds)
     shape = Shape.of(machine, read)
     entries = Entries.of(read, prepared)
-    every = shape.leaves
+    every, chunk = shape.leaves, max(CHUNK, prepared.batch)
     last = numpy.zeros((len(goal.bad), read.slopes), dtype=numpy.uint8)
-    for start in range(0, len(every), CHUNK):
-        leaves = every[start : start + CHUNK]
+    for start in range(0, len(every), chunk):
+        leaves = every[start : start + chunk]
         payload = Payload.take(machine, goal, read, shape.depth[leaves], last, where)
         _refute(machine, goal, read, entries, prepared, leaves, shape.phases(leaves), payload, where)
     machine.next_goal()
@@ -114,17 +122,18 @@ def _batch(
     xp, program, count = prepared.xp, prepared.program, len(path)
     conjuncts = len(disjunct)
     if words is None:
-        mantissa = numpy.concatenate([numpy.ones((count, conjuncts)), numpy.zeros(path.shape)], 1)
+        mantissa = numpy.zeros((count, conjuncts + path.shape[1]), dtype=numpy.int64)
+        mantissa[:, :conjuncts] = 1
         power = numpy.zeros(mantissa.shape, dtype=numpy.int64)
     else:
-        mantissa, power = (words & 1023).astype(float), (words >> 10) - 42
+        mantissa, power = words & 1023, (words >> 10) - 42
     power[:, :conjuncts] += numpy.array([inequality.integral[2] for inequality in disjunct], dtype=numpy.int64)
     undone = numpy.zeros(count, dtype=bool)
     used = mantissa[:, :conjuncts] != 0
     unit = numpy.where(used, power[:, :conjuncts], 100).min(1)
     unit = numpy.where(used.any(1), unit, 0)
     scaled = mantissa[:, :conjuncts] * numpy.ldexp(1.0, numpy.where(used, power[:, :conjuncts] - unit[:, None], 0))
-    rows: dict[str, tuple[Array, Array]] = {}
+    rows: dict[str, Array] = {}
     constant = numpy.zeros(count)
     for k, inequality in enumerate(disjunct):
         left, bound, _ = inequality.integral
@@ -133,91 +142,126 @@ def _batch(
         undone |= scaled[:, k] * min(largest, 1 << 60) * conjuncts >= EXACT
         for name, index, c in terms:
             if name not in rows:
-                rows[name] = (numpy.zeros((count, program.values[name].size)), unit)
-            rows[name][0][:, index] += scaled[:, k] * float(min(max(c, -(1 << 60)), 1 << 60))
+                rows[name] = numpy.zeros((program.values[name].size, count))
+            rows[name][index] += scaled[:, k] * float(min(max(c, -(1 << 60)), 1 << 60))
         constant += scaled[:, k] * float(min(max(bound, -(1 << 60)), 1 << 60))
-    _add_cuts(prepared, entries, rows, path, mantissa[:, conjuncts:], power[:, conjuncts:], undone)
     zero = numpy.zeros(count)
     total, own = digits.accumulate(zero, zero.astype(numpy.int64), [constant], unit, numpy)
+    places = _Places.of(entries, path)
+    added = _added(entries, places, rows, mantissa[:, conjuncts:], power[:, conjuncts:], undone)
+    reduced = {name: _reduce(row, unit) for name, row in rows.items()}
     batch = Batch(
-        {name: tuple(map(xp.asarray, _reduce(row, exponent))) for name, (row, exponent) in rows.items()},
+        {name: Pending(xp.asarray(row), xp.asarray(own), GIVEN) for name, (row, own) in reduced.items()},
         xp.asarray(total),
         xp.asarray(own),
         xp.asarray(undone),
+        {name: tuple(map(xp.asarray, arrays)) for name, arrays in added.items()},
     )
-    batch.cut = _cuts(prepared, entries, path)
+    batch.cut = _cuts(prepared, entries, places, count)
     batch.slopes = _slopes(prepared, read, given)
     return batch
 
 
-def _reduce(row: Array, exponent: Array) -> tuple[Array, Array]:
-    """kernel.backward.reduce for each row."""
-    integers = numpy.where(numpy.abs(row) < EXACT, row, 0).astype(numpy.int64)
-    lowest = numpy.bitwise_or.reduce(integers, axis=1)
+def _reduce(rows: Array, exponent: Array) -> tuple[Array, Array]:
+    """kernel.backward.reduce for each column."""
+    integers = numpy.where(numpy.abs(rows) < EXACT, rows, 0).astype(numpy.int64)
+    lowest = numpy.bitwise_or.reduce(integers, axis=0)
     lowest = numpy.maximum(lowest & -lowest, 1)
-    return row / lowest[:, None], exponent + (numpy.frexp(lowest)[1] - 1)
+    return rows / lowest, exponent + (numpy.frexp(lowest)[1] - 1)
 
 
-def _add_cuts(
-    prepared: Prepared,
+@dataclass(frozen=True)
+class _Places:
+    """The splits of a batch's paths, which are (leaf, place), one after another; `twice` if a path splits a neuron
+    again."""
+
+    leaf: Ints
+    place: Ints
+    number: Ints
+    above: npt.NDArray[numpy.bool_]
+    twice: bool
+
+    @classmethod
+    def of(cls, entries: Entries, path: Ints) -> _Places:
+        leaf, place = numpy.nonzero(path >= 0)
+        turns = path[leaf, place]
+        number = turns >> 1
+        cells = -1 - numpy.broadcast_to(numpy.arange(path.shape[1]), path.shape)  # differ where there is no split
+        cells[leaf, place] = entries.cell[number]
+        cells.sort(1)
+        return cls(leaf, place, number, (turns & 1).astype(bool), bool((cells[:, 1:] == cells[:, :-1]).any()))
+
+
+def _added(
     entries: Entries,
-    rows: dict[str, tuple[Array, Array]],
-    path: Ints,
-    mantissa: npt.NDArray[numpy.float64],
+    places: _Places,
+    rows: Mapping[str, Array],
+    mantissa: Ints,
     power: Ints,
     undone: npt.NDArray[numpy.bool_],
-) -> None:
-    """Rows on split neurons: minus the multiplier of value >= 0, plus that of value <= 0."""
-    used = (path >= 0) & (mantissa != 0)
-    turns = numpy.maximum(path, 0)
-    signed = mantissa * numpy.where(turns % 2 == 1, -1.0, 1.0)
-    owner, neuron = entries.owner[turns // 2], entries.neuron[turns // 2]
-    for number, name in enumerate(entries.names):
-        here = used & (owner == number)
-        if not here.any():
+) -> dict[str, tuple[Any, ...]]:
+    """Coefficients of split neurons: minus the multiplier of value >= 0, plus that of value <= 0."""
+    found: dict[str, tuple[Any, ...]] = {}
+    weight = mantissa[places.leaf, places.place]
+    used = numpy.flatnonzero(weight)
+    jobs, number, weight = places.leaf[used], places.number[used], weight[used]
+    scale = power[jobs, places.place[used]] + TRAILING[weight]
+    values = numpy.where(places.above[used], -ODD[weight], ODD[weight])
+    owner = entries.owner[number]
+    for k, name in enumerate(entries.names):
+        here = numpy.flatnonzero(owner == k)
+        if not len(here):
             continue
-        unit = numpy.where(here, power, 100).min(1)
-        unit = numpy.where(here.any(1), unit, 0)
+        job, neuron = jobs[here], entries.neuron[number[here]]
+        unit = numpy.full(len(undone), 100)
+        numpy.minimum.at(unit, job, scale[here])
+        known = unit < 100
         if name in rows:  # the disjunct speaks of this value as well
-            undone |= here.any(1)
+            undone |= known
             continue
-        leaf, place = numpy.nonzero(here)
-        gap = power[leaf, place] - unit[leaf]
-        numpy.logical_or.at(undone, leaf, gap > 30)
-        row = numpy.zeros((len(path), prepared.program.values[name].size))
-        values = signed[leaf, place] * numpy.ldexp(1.0, numpy.minimum(gap, 30))
-        numpy.add.at(row, (leaf, neuron[leaf, place]), values)
-        rows[name] = (row, unit)
-
-
-def _cuts(prepared: Prepared, entries: Entries, path: Ints) -> dict[str, tuple[Array, Array, Array]]:
-    """The phases that the leaves fix, each neuron once: active if it is cut from below anywhere, or is so anyway."""
-    xp = prepared.xp
-    found: dict[str, tuple[Array, Array, Array]] = {}
-    leaf, place = numpy.nonzero(path >= 0)
-    turns = path[leaf, place]
-    owner, neuron = entries.owner[turns // 2], entries.neuron[turns // 2]
-    for number, name in enumerate(entries.names):
-        mine = owner == number
-        if not mine.any():
-            continue
-        width = prepared.program.values[name].size
-        unique, inverse = numpy.unique(leaf[mine] * width + neuron[mine], return_inverse=True)
-        above = numpy.bincount(inverse, turns[mine] % 2) > 0
-        jobs, neurons = unique // width, unique % width
-        found[name] = (xp.asarray(jobs), xp.asarray(neurons), xp.asarray(above | entries.active[name][neurons]))
+        gap = scale[here] - unit[job]
+        undone[job[gap > 30]] = True
+        if places.twice:
+            _, first, count = numpy.unique(entries.cell[number[here]] + job * len(entries.cell), True, False, True)
+            undone[job[first[count > 1]]] = True
+            here, job, neuron, gap = here[first], job[first], neuron[first], gap[first]
+        found[name] = (neuron, job, values[here] * POWERS[numpy.minimum(gap, 31)], unit, known)
     return found
 
 
-def _slopes(prepared: Prepared, read: Tree, given: npt.NDArray[numpy.uint8]) -> dict[str, Array]:
-    result: dict[str, Array] = {}
+def _cuts(prepared: Prepared, entries: Entries, places: _Places, count: int) -> dict[str, tuple[Array, Array, Array]]:
+    """The phases that the leaves fix, each neuron once: active if it is cut from below anywhere, or is so anyway."""
+    xp = prepared.xp
+    found: dict[str, tuple[Array, Array, Array]] = {}
+    leaf, number, above = places.leaf, places.number, places.above
+    if places.twice:
+        size = len(entries.cell)
+        _, first, inverse = numpy.unique(leaf * size + entries.cell[number], True, True)
+        above = numpy.bincount(inverse, above) > 0
+        leaf, number = leaf[first], number[first]
+    owner = entries.owner[number]
+    for k, name in enumerate(entries.names):
+        here = numpy.flatnonzero(owner == k)
+        if len(here):
+            neurons = entries.neuron[number[here]]
+            active = above[here] | entries.active[name][neurons]
+            found[name] = (xp.asarray(leaf[here]), xp.asarray(neurons), xp.asarray(active))
+    return found
+
+
+def _slopes(prepared: Prepared, read: Tree, given: npt.NDArray[numpy.uint8]) -> dict[str, tuple[Array, Array]]:
+    result: dict[str, tuple[Array, Array]] = {}
     start = 0
     for name, neurons in read.listing:
-        array = numpy.full((len(given), prepared.program.values[name].size), -1.0)
-        array[:, list(neurons)] = given[:, start : start + len(neurons)]
+        chosen = prepared.xp.asarray(neurons, dtype=int)
+        result[name] = (chosen, prepared.xp.asarray(given[:, start : start + len(neurons)].T))
         start += len(neurons)
-        result[name] = prepared.xp.asarray(array)
     return result
+
+
+def _here(array: Array) -> Array:
+    """The array in the memory of the CPU."""
+    return array.get() if hasattr(array, "get") else array
 
 
 def _compare(
@@ -234,9 +278,7 @@ def _compare(
     where: str,
 ) -> None:
     """All bounds are above 0. What is not clearly so, and the least, goes through the kernel's own comparison."""
-    total = numpy.asarray(batch.total.tolist())
-    unit = numpy.asarray(batch.unit.tolist())
-    undone = numpy.asarray(batch.undone.tolist(), dtype=bool)
+    total, unit, undone = (_here(array) for array in (batch.total, batch.unit, batch.undone))
     least = unit[~undone].min() if not undone.all() else 0  # so that comparing as floats neither over- nor underflows
     value = numpy.where(undone, -1.0, numpy.ldexp(total, numpy.clip(unit - least, 0, 900)))
     doubtful = set(numpy.flatnonzero(undone | (total <= 0)).tolist())

@@ -98,11 +98,11 @@ class Matrix:
         """row M for rows (..., out) that hold the entries `out`, as far as the entries `into`."""
         if self.blocks != 1:
             whole = row if out is None else spread(row, out, self.blocks * len(self.weight))
-            product = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
+            product: Floats = (whole.reshape(-1, len(self.weight)) @ self.weight).reshape(*row.shape[:-1], -1)
             return product if into is None else product[..., into]
         weight = self.weight if out is None else self.weight[out]
         weight = weight if into is None else weight[:, into]
-        return (row.reshape(-1, row.shape[-1]) @ weight).reshape(*row.shape[:-1], -1)
+        return row @ weight
 
 
 class Network:

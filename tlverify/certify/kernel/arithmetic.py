@@ -105,7 +105,7 @@ def accumulate(total: Constant, value: Constant) -> Constant:
     """A lower bound of the sum: both floored to the unit that leaves the longer one CONSTANT_BITS. 0 adds nothing."""
     if value[0] == 0:
         return total
-    tops = [bits([integer]) + exponent for integer, exponent in (total, value) if integer]
+    tops = [max(integer, ~integer).bit_length() + exponent for integer, exponent in (total, value) if integer]
     unit = max(tops) - CONSTANT_BITS
     return floor_to(total, unit) + floor_to(value, unit), unit
 
@@ -137,15 +137,16 @@ def decode(dtype: str, data: memoryview, what: str) -> Vector:
 class Packed:
     """A matrix whose rows are each one big integer with a lane per entry (Kronecker substitution).
 
-    A lane is wide enough for any sum of `row count` products with factors of `factor_bits` bits, so
-    `combine` is exact; a factor longer than that is Rejected.
+    A lane is wide enough for a column's sum of products with factors of `factor_bits` bits, so `combine` is exact; a
+    factor longer than that is Rejected.
     """
 
     def __init__(self, rows: Sequence[Sequence[int]], columns: int, factor_bits: int) -> None:
-        entry_bits = max(bits(row) for row in rows)
+        heaviest = max(sum(map(abs, column)) for column in zip(*rows, strict=True))
         self.factor_bits = factor_bits
         self.columns = columns
-        self._width = -(-(entry_bits + factor_bits + len(rows).bit_length() + 2) // 8)
+        self._width = -(-(heaviest.bit_length() + factor_bits + 2) // 8)
+        self._lanes = struct.Struct(f"{self._width}s" * columns)
         self._half = 1 << (8 * self._width - 1)
         self._offset = int.from_bytes(self._half.to_bytes(self._width, "little") * columns, "little")
         self._rows = [self._pack(row) for row in rows]
@@ -162,9 +163,5 @@ class Packed:
         for factor, row in zip(factors, self._rows, strict=True):
             if factor:
                 total += factor * row
-        width, half = self._width, self._half
-        raw = total.to_bytes(width * self.columns, "little")
-        return [
-            int.from_bytes(raw[start : start + width], "little") - half
-            for start in range(0, width * self.columns, width)
-        ]
+        lanes = self._lanes.unpack(total.to_bytes(self._lanes.size, "little"))
+        return [int.from_bytes(lane, "little") - self._half for lane in lanes]

@@ -10,13 +10,14 @@ import numpy as np
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
 from tlverify.certify.kernel.program import Program, enclose_value
-from tlverify.certify.search.dual import Relaxation, evaluate
+from tlverify.certify.search.dual import Relaxation, cost, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
 from tlverify.certify.search.layers import Array, Layers, floats, forward
 from tlverify.certify.search.tighten import BATCH, Tree, grow
 from tlverify.certify.tree_writer import ONE
 
+PLAIN_SHARE = 1 / 16  # of the rounding errors: what they come to without multipliers, so that the kernel finds the same
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
@@ -51,7 +52,7 @@ def intervals(program: Program, layers: Layers, claim: Claim) -> Table:
     return Table([floats(e.lower, e.exponent) for e in ends], [floats(e.upper, e.exponent) for e in ends])
 
 
-def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
+def crown(layers: Layers, box: Box, table: Table, steps: Steps, safety: float = 1.0) -> Table:
     """Backward bounds, with default slopes, of all neurons that may have either sign; layer by layer."""
     table = table.copy()
     folding = Folding(layers, box)
@@ -59,7 +60,7 @@ def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable:
-            relaxation = Relaxation.of(folding.fold())
+            relaxation = Relaxation.of(folding.fold(), safety)
             rows = single(folding.rows(layer.form)).take(open_)
             low = _plain(relaxation, rows, 1)
             high = -_plain(relaxation, rows, -1)
@@ -71,12 +72,12 @@ def crown(layers: Layers, box: Box, table: Table, steps: Steps) -> Table:
 
 
 def _plain(relaxation: Relaxation, rows: Rows, sign: int) -> Double:
-    """Bounds of sign * rows with default slopes, less what rounding may cost."""
+    """Bounds of sign * rows with default slopes, about as the kernel will find them."""
     parts = []
     for first in range(0, len(rows.constant), BATCH):
         index = np.arange(first, min(first + BATCH, len(rows.constant)))
         found = evaluate(relaxation, rows.take(index, sign), relaxation.root(len(index)), gradient=False)
-        parts.append(found.lower.astype(np.float64) - found.error)
+        parts.append(found.lower.astype(np.float64) - PLAIN_SHARE * found.error)
     return np.concatenate(parts)
 
 
@@ -106,6 +107,7 @@ def tighten(
     steps: Steps,
     leaves: int,
     late: Callable[[], bool],
+    safety: float = 1.0,
 ) -> tuple[Table, Folding, int]:
     """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
     table = table.copy()
@@ -115,7 +117,7 @@ def tighten(
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable and not late():
-            relaxation = Relaxation.of(folding.fold())
+            relaxation = Relaxation.of(folding.fold(), safety)
             rows = single(folding.rows(layer.form))
             corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])
@@ -175,9 +177,3 @@ def _tighten_layer(
 def _at(bound: float) -> float:
     """What a lemma claims: 0 is enough if a sign is proved; else the bound, in few digits."""
     return 0.0 if bound >= 0 else float(np.floor(bound * 2**20) / 2**20)
-
-
-def cost(relaxation: Relaxation) -> int:
-    """Multiplications to bound one node, about."""
-    size = relaxation.fold.size
-    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

@@ -16,6 +16,7 @@ from tlverify.certify.search.root import Floats, Ints, Root
 Words = npt.NDArray[np.uint16]
 
 OWN_WIDTH = 0.1  # weight of an input's own share in the bound against its share in the gaps
+SMALLEST = 2.0**-40  # width of an input, as part of its size, below which it is not halved
 SLACK = 1e-9  # a combination's bound exceeds 0 by this part of its terms
 
 
@@ -183,6 +184,13 @@ class Bounder:
             gaps[value.source] = gaps.get(value.source, 0.0) + lost
             result += np.einsum("bn,bnd->bd", lost, self.shares[value.source][at])
         return result, gaps
+
+    def divisible(self, at: Ints) -> bool:
+        """Whether all parts `at` are more than a point in some input, or have a neuron that may have either sign."""
+        wide = (self.upper[at] - self.lower[at] > SMALLEST * np.abs(self.upper[at])).any(1)
+        for name in self.root.layers:
+            wide |= ((self.block.boxes.lower[name][at] < 0) & (self.block.boxes.upper[name][at] > 0)).any(1)
+        return bool(wide.all())
 
     def minimisers(self, at: Ints) -> Floats:
         """Corners of the parts where the relaxation of the worst disjunct is least, (parts, inputs)."""

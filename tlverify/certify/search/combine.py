@@ -54,7 +54,10 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
         right = np.empty((len(todo), n + 1))
         right[:, :n] = -np.einsum("bk,bki->bi", a, A) - (b[:, :n] - b[:, n:])
         right[:, n] = a.sum(1) - 1.0
-        move = np.linalg.solve(M, right[..., None])[..., 0]
+        try:
+            move = np.linalg.solve(M, right[..., None])[..., 0]
+        except np.linalg.LinAlgError:  # at the edge of float64; what is found so far stands
+            break
         dy, dt = move[:, :n], move[:, n]
         ds, dr = dt[:, None] - np.einsum("bkn,bn->bk", A, dy), -dy @ box.T
         dw, dv = a - w - p * ds, b - v - q * dr

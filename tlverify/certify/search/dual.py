@@ -17,7 +17,7 @@ from tlverify.certify.search.fold import Fold, Rows
 
 SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
 MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
-ERROR = 2.0**-21  # the kernel keeps 22 bits of a coefficient
+ERROR = 2.0**-20  # the kernel keeps 22 bits of a coefficient
 SINGLE = 2.0**-19  # rounding of sums in float32
 LEAST = 2.0**-30  # a multiplier below this is 0
 
@@ -52,16 +52,17 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """Chord slopes and intercepts (neurons,) of a fold, in float32."""
+    """Chord slopes and intercepts (neurons,) of a fold, in float32; `safety` multiplies what rounding may cost."""
 
     fold: Fold
     chord: Any
     intercept: Any
+    safety: float
 
     @classmethod
-    def of(cls, fold: Fold) -> Relaxation:
+    def of(cls, fold: Fold, safety: float = 1.0) -> Relaxation:
         chord = fold.upper / (fold.upper - fold.lower)
-        return cls(fold, chord, -chord * fold.lower)
+        return cls(fold, chord, -chord * fold.lower, safety)
 
     def root(self, count: int) -> Nodes:
         """`count` nodes with no phase fixed and the adaptive slope: 1 if upper > -lower, else 0."""
@@ -107,7 +108,7 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
                 z[:, part] += value[:, :first] @ rows.u[part, :first].T
             own = z[:, part]
             value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
-    return Bounds(lower, a, corner, z, error)
+    return Bounds(lower, a, corner, z, error * np.float32(relaxation.safety))
 
 
 def optimize(
@@ -183,3 +184,9 @@ def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
     score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
     return np.where(splittable, score, np.float32(-1))
+
+
+def cost(relaxation: Relaxation) -> int:
+    """Multiplications to bound one node, about."""
+    size = relaxation.fold.size
+    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1

@@ -20,6 +20,7 @@ import numpy as np
 from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.layers import Layers, forward
@@ -111,7 +112,8 @@ class Tree:
 
 
 def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
-    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree, if it is complete."""
+    """Yields points where the bad set may be reached (batch, inputs), and in the end the tree if it is complete. It is
+    not if the time is over, or a part is too small to be halved."""
     tree, inputs = Tree(), len(root.inputs)
     stack = [Block(np.zeros(1, dtype=np.intp), root.boxes, np.zeros((1, 0, inputs)), np.zeros((1, 0)))]
     least = [-inf]  # for each block of the stack a bound that its parts have
@@ -138,6 +140,9 @@ def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
         at = np.flatnonzero(~closed)
         if len(at):
             yield bounder.minimisers(at)
+            deepest = max(tree.depth[number] for number in block.numbers[at].tolist())
+            if deepest >= MAX_TREE_DEPTH or not bounder.divisible(at):
+                return
             stack.append(_split(root, tree, block, bounder, at))
             least.append(max(reached, float(bounder.values[at].min())))
     search.note(0.0, 0)

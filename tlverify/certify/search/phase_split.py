@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, optimize
+from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, cost, optimize
 from tlverify.certify.search.fold import Rows
 from tlverify.certify.search.tighten import Tree, hopeless
 
 BATCH = 128  # leaves split at a time
 MEMORY = 1 << 29  # bytes of dual variables of open leaves; past half of it the best leaves come first
-LOOK = 256  # nodes after which it is first asked whether the limit will do
+LOOK = 3e7  # multiplications after which it is first asked whether the limit will do
+REFRESH_DEPTH = 8  # at every so many fixed phases, the multipliers get
+REFRESH_STEPS = 16  # steps of Adam
+STUCK_STEPS = 200  # of Adam, for a leaf that cannot be split
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples
 
 Points = npt.NDArray[np.float32]
@@ -63,7 +66,7 @@ class _Pool:
 def refute(
     relaxation: Relaxation,
     row: Rows,
-    limit: int,
+    limit: float,
     late: Callable[[], bool],
     candidates: Callable[[Points], bool] = lambda corners: False,
     root_steps: int = 20,
@@ -103,13 +106,18 @@ def refute(
         left = ~done
         worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
         stopped = stopped or bool(len(worst) and candidates(found.corner[worst]))
-        stopped = stopped or bool((branch[left] < 0).any())
+        stuck = left & (branch < 0)  # every phase is fixed: all that is left is to find the multipliers
+        if stuck.any() and own_steps < STUCK_STEPS:
+            left &= ~stuck
+            take(kept.take(stuck), numbers[stuck], STUCK_STEPS)
+        elif stuck.any():
+            stopped = True
         fresh = _Pool(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
         pool = pool.join(fresh)
 
     take(root, np.zeros(1, np.intp), root_steps)
     first = float(pool.lower.min(initial=0))
-    look = LOOK
+    look = max(64.0, LOOK / cost(relaxation))
     room = MEMORY // max(1, 6 * relaxation.fold.size)
     while len(pool.node) and not stopped and bounded < limit and not late():
         watch(float(pool.lower.min()), len(pool.node))
@@ -126,8 +134,14 @@ def refute(
         parent, pool = pool.split(chosen)
         made = len(splits) + np.arange(count)
         splits += list(zip(parent.node.tolist(), parent.branch.tolist(), strict=True))
-        both = children(parent.duals, parent.branch, parent.output)
-        take(both, np.concatenate([2 * made + 1, 2 * made + 2]), steps)
+        both, numbers = (
+            children(parent.duals, parent.branch, parent.output),
+            np.concatenate([2 * made + 1, 2 * made + 2]),
+        )
+        deep = (both.phase != 0).sum(1) % REFRESH_DEPTH == 0
+        for part, own_steps in ((~deep, steps), (deep, REFRESH_STEPS)):
+            if part.any():
+                take(both.take(part), numbers[part], own_steps)
     if len(pool.node):
         return Outcome(None, float(pool.lower.min()), bounded, len(pool.node))
     duals = Nodes(*(np.concatenate([getattr(n, part) for _, n, _ in closed]) for part in ("alpha", "beta", "phase")))

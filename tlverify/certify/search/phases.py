@@ -15,8 +15,8 @@ from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
-from tlverify.certify.search.bounding import Samples, Table, cost, crown, intervals, tighten
-from tlverify.certify.search.dual import Relaxation, evaluate, optimize, shorten
+from tlverify.certify.search.bounding import Samples, Table, crown, intervals, tighten
+from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
@@ -25,7 +25,8 @@ from tlverify.certify.search.phase_split import Outcome, Points, refute
 from tlverify.certify.search.progress import Search as Search
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
-LEAVES = (8, 32, 128, 512, 2048)  # of a tightening tree, by round
+LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
+SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
@@ -34,22 +35,34 @@ ATTACK = (48, 20)  # ascents and their steps
 def propose_phases(
     program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
 ) -> Iterator[bytes]:
-    """Certificates for the claim, for the caller to check; a rejected one does not end the search."""
+    """Certificates for the claim, for the caller to check. If one is not accepted, for the search expected less from
+    rounding than it cost, all is done again with more caution."""
+    for safety in SAFETY:
+        if safety == SAFETY[0] or not search.late():
+            yield from _rounds(program, layers, claim, search, rng, safety)
+
+
+def _rounds(
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator, safety: float
+) -> Iterator[bytes]:
+    """Until there is a proof, or time is up."""
     region, goals = region_of(layers, claim), goals_of(layers, claim)
     box = region.box
     steps = Steps()
     steps.interval([name for name, value in program.values.items() if value.kind != "input"])
     samples = Samples.none(layers)
-    table = crown(layers, box, intervals(program, layers, claim), steps)
+    table = crown(layers, box, intervals(program, layers, claim), steps, safety)
     folding = folded(layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
     work = 0.0
     for number in range(-1, len(LEAVES)):
         if number >= 0:
-            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late)
+            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late, safety)
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
-        found, point = _close(layers, folding, goals, region, max(FIRST_WORK, work), search, steps)
+        last = number == len(LEAVES) - 1
+        allowed = inf if last else max(FIRST_WORK, work)
+        found, point = _close(layers, folding, goals, region, allowed, search, steps, safety)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -108,9 +121,10 @@ def _close(
     work: float,
     search: Search,
     steps: Steps,
+    safety: float,
 ) -> tuple[Steps | None, Array | None]:
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
-    relaxation = Relaxation.of(folding.fold())
+    relaxation = Relaxation.of(folding.fold(), safety)
     combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
     rows = joined([row for row, _ in combined])
     _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
@@ -119,7 +133,7 @@ def _close(
     search.log.append(
         f"root: {root.lower.min():.3g}, {int((root.lower < 0).sum())} open, {relaxation.fold.size} neurons"
     )
-    limit = int(work / cost(relaxation)) + 1
+    limit = work / cost(relaxation) + 1
     point: list[Array] = []
     has_points = bool((region.inner_lower <= region.inner_upper).all())
 

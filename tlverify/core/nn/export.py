@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from tlverify.core import pytree
-from tlverify.core.nn.layers import Sequential, shape_text
+from tlverify.core.nn.composition import Sequential
+from tlverify.core.nn.shapes import shape_text
+from tlverify.core.nn.state import apply as apply_model
 from tlverify.core.ops.apply import apply
 from tlverify.core.tensor import Tensor
 from tlverify.core.trace import Spec, bind, trace
@@ -18,28 +20,32 @@ Model = Callable[[Any, Any], Any]
 """Sequential, a layer, or any function (params, x) -> y built from ops."""
 
 
-def export_graph(model: Model, params: Any, input_shape: Sequence[int], dtype: str = "float32") -> Graph:
-    """The graph of `model` on one example, without a batch axis.
+def export_graph(
+    model: Model, params: Any, input_shape: Sequence[int], dtype: str = "float32", state: Any = None
+) -> Graph:
+    """The graph of `model` on one example, without a batch axis; `dtype` is that of the example.
 
-    The input is `x`, the only output `y`; parameters are named by their path in the tree, as in `0.weight`.
+    The input is `x`, the only output `y`; parameters are named by their path in the tree, as in `0.weight`. A model
+    with state is exported in evaluation, with `state` as more parameters, as in `1.running_mean`.
     """
     leaves, tree = pytree.flatten(params)
+    buffers, state_tree = pytree.flatten(state)
 
-    def named(params: Any, x: Any) -> Any:
-        y = model(params, x)
+    def named(params: Any, state: Any, x: Any) -> Any:
+        y = model(params, x) if state is None else apply_model(model, params, state, x)[0]
         if not isinstance(y, Tensor):
             raise GraphError(f"model: expected one Tensor as the result, found {type(y).__name__}")
         # A model that gives back its input still needs a node to carry the name y.
         return y if y.name not in inputs else apply("reshape", y, shape=y.shape)
 
-    inputs = [*pytree.paths(tree, "params"), "x"]
-    traced = trace(named, params, Spec(tuple(input_shape), dtype))
-    names = {old: old.removeprefix("params.") for old in inputs}
+    inputs = [*pytree.paths(tree, "params"), *pytree.paths(state_tree, "state"), "x"]
+    traced = trace(named, params, state, Spec(tuple(input_shape), dtype))
+    names = {old: old.removeprefix("params.").removeprefix("state.") for old in inputs}
     names[traced.graph.outputs[0]] = "y"
     taken = {"x", "y"} & {names[old] for old in inputs[:-1]}
     if taken:
         raise GraphError(f"parameter {min(taken)!r}: choose another name; x is the input and y the output")
-    return bind(traced.graph, dict(zip(inputs, leaves, strict=False)), names)
+    return bind(traced.graph, dict(zip(inputs, [*leaves, *buffers], strict=False)), names)
 
 
 def summary(model: Any, input_shape: Sequence[int]) -> str:

@@ -36,6 +36,26 @@ def xavier_normal(rng: np.random.Generator, shape: Shape, gain: float = 1.0, dty
     return _normal(rng, shape, gain * math.sqrt(2.0 / sum(_fans(shape))), dtype)
 
 
+def fan_in_uniform(rng: np.random.Generator, shape: Shape, dtype: str = "float32") -> Any:
+    """Uniform on [-b, b] with b = 1 / sqrt(fan_in), PyTorch's default for linear layers and convolutions."""
+    return uniform(rng, shape, 1.0 / math.sqrt(_fans(shape)[0]), dtype)
+
+
+def normal(rng: np.random.Generator, shape: Shape, deviation: float = 0.02, dtype: str = "float32") -> Any:
+    """Normal with the given standard deviation."""
+    return _normal(rng, shape, deviation, dtype)
+
+
+def orthogonal(rng: np.random.Generator, shape: Shape, gain: float = 1.0, dtype: str = "float32") -> Any:
+    """Orthonormal rows or columns of (out, everything else), times gain (Saxe et al. 2014)."""
+    _fans(shape)
+    rows, columns = shape[0], math.prod(shape[1:])
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    # With the signs of the diagonal of R the result is uniform among orthogonal matrices.
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+    return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype)
+
+
 def zeros(rng: np.random.Generator, shape: Shape, dtype: str = "float32") -> Any:
     """Zeros; `rng` is not used."""
     return np.zeros(shape, dtype)
@@ -59,8 +79,11 @@ def _fans(shape: Shape) -> tuple[int, int]:
 
 
 INITIALISERS: Mapping[str, Callable[..., Any]] = {
+    "fan_in_uniform": fan_in_uniform,
     "kaiming_normal": kaiming_normal,
     "kaiming_uniform": kaiming_uniform,
+    "normal": normal,
+    "orthogonal": orthogonal,
     "xavier_normal": xavier_normal,
     "xavier_uniform": xavier_uniform,
     "zeros": zeros,

@@ -1,33 +1,33 @@
-"""Layers: frozen data and a function `(params, x) -> y` on trailing axes, so leading batch axes are free.
-
-`check` takes a shape, as far as it is known: it may begin with `...` for axes that are not.
-"""
+"""Layers: frozen data and a function `(params, x) -> y` on trailing axes, so leading batch axes are free."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import EllipsisType
 from typing import Any, Protocol
 
 import numpy as np
 
 from tlverify.core import ops
 from tlverify.core.nn.init import INITIALISERS, uniform
+from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size
 from tlverify.graph import GraphError, ShapeError
 
-PartialShape = tuple[int | EllipsisType, ...]
 Params = Any
 
 
 class Layer(Protocol):
-    """What Sequential composes. `init` gives an empty dict if there are no parameters."""
+    """What Sequential composes. `init` gives an empty dict if there are no parameters.
+
+    A layer that has state or draws random numbers has `init_state` and `apply` besides; see `nn.state`.
+    """
 
     def init(self, rng: np.random.Generator) -> Params: ...
 
     def __call__(self, params: Params, x: Any) -> Any: ...
 
-    def check(self, shape: PartialShape) -> PartialShape: ...
+    def check(self, shape: PartialShape) -> PartialShape:
+        """The shape of the result; ShapeError, which begins with the layer, if the input does not fit."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +61,12 @@ class Linear:
         return ops.linear(x, params["weight"], params["bias"] if self.bias else None)
 
     def check(self, shape: PartialShape) -> PartialShape:
-        last = shape[-1] if shape else None
-        if last is not ... and last != self.in_features:
-            raise ShapeError(f"{self} expects {self.in_features} features")
-        return (*(shape[:-1] if last is not ... else (...,)), self.out_features)
+        (features,) = last(self, shape, 1, f"{self.in_features} features")
+        require_size(self, features, self.in_features, "features")
+        return replaced(shape, 1, [self.out_features])
 
     def __str__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"
-
-
-@dataclass(frozen=True)
-class ReLU:
-    """y = max(x, 0)."""
-
-    def init(self, rng: np.random.Generator) -> Params:
-        return {}
-
-    def __call__(self, params: Params, x: Any) -> Any:
-        return ops.relu(x)
-
-    def check(self, shape: PartialShape) -> PartialShape:
-        return shape
-
-    def __str__(self) -> str:
-        return "ReLU"
 
 
 @dataclass(frozen=True)
@@ -111,59 +93,8 @@ class Flatten:
             return (...,)
         if len(joined) < -self.start_dim:
             raise ShapeError(f"{self} expects at least {-self.start_dim} axes")
-        return (*shape[: self.start_dim], math.prod(size for size in joined if isinstance(size, int)))
+        sizes = [size for size in joined if isinstance(size, int)]
+        return (*shape[: self.start_dim], math.prod(sizes) if len(sizes) == len(joined) else None)
 
     def __str__(self) -> str:
         return f"Flatten({self.start_dim})"
-
-
-@dataclass(frozen=True, init=False)
-class Sequential:
-    """Layers one after another. Parameters are `{"0": {...}, "2": {...}}`, without layers that have none.
-
-    ShapeError when the layers cannot follow each other, as far as their shapes are known before any data.
-    """
-
-    layers: tuple[Layer, ...]
-
-    def __init__(self, *layers: Layer) -> None:
-        object.__setattr__(self, "layers", layers)
-        self.check((...,))
-
-    def init(self, rng: np.random.Generator) -> Params:
-        """Parameters of the layers, drawn in their order."""
-        params = {str(i): layer.init(rng) for i, layer in enumerate(self.layers)}
-        return {name: value for name, value in params.items() if value}
-
-    def __call__(self, params: Params, x: Any) -> Any:
-        self.check(tuple(x.shape))
-        for i, layer in enumerate(self.layers):
-            try:
-                x = layer(params.get(str(i), {}), x)
-            except ShapeError as error:
-                raise ShapeError(f"Sequential: layer {i} {layer}: {error}") from None
-            except KeyError as error:
-                raise GraphError(f"Sequential: layer {i} {layer}: parameter {error} is missing") from None
-        return x
-
-    def check(self, shape: PartialShape) -> PartialShape:
-        """The shape of the result for an input of `shape`."""
-        source = "the input"
-        for i, layer in enumerate(self.layers):
-            try:
-                following = layer.check(shape)
-            except ShapeError as error:
-                found = f"{source} {'has shape' if i == 0 else 'gives'} {shape_text(shape)}"
-                raise ShapeError(f"Sequential: layer {i} {error}, but {found}") from None
-            shape, source = following, f"layer {i} {layer}"
-        return shape
-
-    def __str__(self) -> str:
-        return f"Sequential({', '.join(str(layer) for layer in self.layers)})"
-
-
-def shape_text(shape: PartialShape) -> str:
-    """`8` where only the number of features is known, otherwise `[2, 8]`."""
-    if len(shape) == 2 and shape[0] is ...:
-        return str(shape[1])
-    return "[" + ", ".join("..." if size is ... else str(size) for size in shape) + "]"

@@ -61,9 +61,54 @@ def log(x: Value) -> Value:
     return apply("log", as_value(x))
 
 
+def expm1(x: Value) -> Value:
+    """exp(x) - 1, accurate near 0."""
+    return apply("expm1", as_value(x))
+
+
+def log1p(x: Value) -> Value:
+    """log(1 + x), accurate near 0."""
+    return apply("log1p", as_value(x))
+
+
 def sqrt(x: Value) -> Value:
     """Square root."""
     return apply("sqrt", as_value(x))
+
+
+def pow(a: Value, b: Value) -> Value:
+    """a to the power b. The derivative by b is 0 where a is not above 0."""
+    return square(a) if isinstance(b, int | float) and b == 2 else _elementwise("pow", a, b)
+
+
+def sin(x: Value) -> Value:
+    """Sine of radians."""
+    return apply("sin", as_value(x))
+
+
+def cos(x: Value) -> Value:
+    """Cosine of radians."""
+    return apply("cos", as_value(x))
+
+
+def tanh(x: Value) -> Value:
+    """Hyperbolic tangent."""
+    return apply("tanh", as_value(x))
+
+
+def sigmoid(x: Value) -> Value:
+    """1 / (1 + exp(-x))."""
+    return apply("sigmoid", as_value(x))
+
+
+def softplus(x: Value) -> Value:
+    """log(1 + exp(x))."""
+    return apply("softplus", as_value(x))
+
+
+def erf(x: Value) -> Value:
+    """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return apply("erf", as_value(x))
 
 
 def square(x: Value) -> Value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tlverify.core.ops import derivatives_algebra as algebra
 from tlverify.core.ops import derivatives_spatial as spatial
 from tlverify.core.ops import functions as f
 from tlverify.core.ops import indexing
@@ -20,6 +21,7 @@ from tlverify.graph import Shape
 _ELEMENTWISE = (
     *("abs", "add", "clamp", "detach", "div", "exp", "leaky_relu", "log", "maximum", "minimum", "mul", "neg"),
     *("relu", "scale", "sign", "sqrt", "sub", "where"),
+    *("cos", "erf", "expm1", "log1p", "pow", "sigmoid", "sin", "softplus", "tanh"),
 )
 
 
@@ -56,12 +58,14 @@ def itself(op: str) -> Rule:
 
 JVP: Mapping[str, Row] = {
     **{op: VJP[op] for op in _ELEMENTWISE},
-    **{op: (itself(op),) for op in ("avg_pool2d", "fold", "slice", "windows")},
+    **{op: (itself(op),) for op in ("avg_pool2d", "cumsum", "fft", "fold", "irfft", "rfft", "slice", "windows")},
     "batch_norm": tuple(map(spatial.batch_norm_jvp, range(5))),
     "broadcast_to": (lambda t, y, x, shape: f.broadcast_to(t, shape),),
     "cast": (lambda t, y, x, dtype: f.cast(t, dtype),),
+    "cholesky": (algebra.cholesky_jvp,),
     "concat": concat,
     "conv2d": (conv2d_x, conv2d_weight, conv2d_bias),
+    "gather": (lambda t, y, x, indices, batch: apply("gather", t, indices, batch=batch), None),
     "linear": (
         lambda t, y, x, weight, bias: f.linear(t, weight),
         lambda t, y, x, weight, bias: f.linear(x, t),
@@ -71,11 +75,20 @@ JVP: Mapping[str, Row] = {
     "max": (max_over,),
     "max_pool2d": (spatial.max_pool2d_along,),
     "pad": (lambda t, y, x, before, after, value: indexing.pad_axes(t, before, after),),
+    "qr": (algebra.qr_jvp,),
     "reshape": (lambda t, y, x, shape: f.reshape(t, shape),),
+    "scatter_add": (lambda t, y, x, indices, **to: apply("scatter_add", t, indices, **to), None),
+    "solve": (
+        algebra.solve_matrix_jvp,
+        lambda t, y, matrix, right: apply("solve", matrix, t),
+    ),
     "sum": (lambda t, y, x, axes, keepdims: f.sum(t, axes, bool(keepdims)),),
     "transpose": (lambda t, y, x, axes: f.transpose(t, axes),),
 }
 NO_RULE: Mapping[str, str] = {
+    "argmax": "the result is int64, which has no derivative",
+    "argsort": "the result is int64, which has no derivative",
     "equal": "the result is bool, which has no derivative",
     "greater": "the result is bool, which has no derivative",
+    "random_uniform": "a key is int64, which has no derivative",
 }

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from tlverify.core.ops import derivatives_algebra as algebra
 from tlverify.core.ops import derivatives_spatial as spatial
 from tlverify.core.ops import functions as f
 from tlverify.core.ops import indexing
@@ -47,6 +48,25 @@ def relu(g: Value, y: Value, x: Value) -> Value:
 def larger(g: Value, y: Value, a: Value, b: Value) -> Value:
     """The part of g that goes to a in maximum(a, b)."""
     return f.where(f.equal(a, b), g * 0.5, f.where(f.greater(a, b), g, 0))
+
+
+def pow_base(g: Value, y: Value, a: Value, b: Value) -> Value:
+    """b a^(b-1), which is 0 for b = 0 whatever a is."""
+    flat = f.equal(b, 0)
+    return g * f.where(flat, 0, b * f.pow(f.where(flat, 1, a), b - 1.0))
+
+
+def pow_exponent(g: Value, y: Value, a: Value, b: Value) -> Value:
+    positive = f.greater(a, 0)
+    return g * f.where(positive, y * f.log(f.where(positive, a, 1)), 0)
+
+
+def gather(g: Value, y: Value, x: Value, indices: Value, *, batch: int) -> Value:
+    return apply("scatter_add", g, indices, batch=batch, size=x.shape[batch])
+
+
+def scatter_add(g: Value, y: Value, updates: Value, indices: Value, *, batch: int, size: int) -> Value:
+    return apply("gather", g, indices, batch=batch)
 
 
 def matmul_left(g: Value, y: Value, a: Value, b: Value) -> Value:
@@ -148,16 +168,25 @@ VJP: Mapping[str, Row] = {
     "batch_norm": tuple(map(spatial.batch_norm_vjp, range(5))),
     "broadcast_to": (broadcast_to,),
     "cast": (lambda g, y, x, dtype: f.cast(g, str(x.dtype)),),
+    "cholesky": (algebra.cholesky_vjp,),
     "clamp": (clamp,),
     "concat": concat,
     "conv2d": (spatial.conv2d_x, spatial.conv2d_weight, spatial.conv2d_bias),
+    "cos": (lambda g, y, x: -(g * f.sin(x)),),
+    "cumsum": (lambda g, y, x, axis, reverse: apply("cumsum", g, axis=axis, reverse=1 - reverse),),
     "detach": (None,),
     "div": (lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)),
+    "erf": (lambda g, y, x: g * (f.exp(-f.square(x)) * (2 / math.sqrt(math.pi))),),
     "exp": (lambda g, y, x: g * y,),
+    "expm1": (lambda g, y, x: g * (y + 1.0),),
+    "fft": (algebra.fft_vjp,),
     "fold": (lambda g, y, x, size, **window: apply("windows", g, **window),),
+    "gather": (gather, None),
+    "irfft": (algebra.irfft_vjp,),
     "leaky_relu": (leaky_relu,),
     "linear": (linear_x, linear_weight, linear_bias),
     "log": (lambda g, y, x: g / x,),
+    "log1p": (lambda g, y, x: g / (x + 1.0),),
     "matmul": (matmul_left, matmul_right),
     "max": (max_over,),
     "max_pool2d": (spatial.max_pool2d,),
@@ -166,14 +195,23 @@ VJP: Mapping[str, Row] = {
     "mul": (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     "neg": (lambda g, y, x: -g,),
     "pad": (pad,),
+    "pow": (pow_base, pow_exponent),
+    "qr": (algebra.qr_vjp,),
     "relu": (relu,),
     "reshape": (reshape,),
+    "rfft": (algebra.rfft_vjp,),
     "scale": (scale,),
+    "scatter_add": (scatter_add, None),
+    "sigmoid": (lambda g, y, x: g * (y * (1.0 - y)),),
     "sign": (None,),
+    "sin": (lambda g, y, x: g * f.cos(x),),
     "slice": (take,),
+    "softplus": (lambda g, y, x: g * f.sigmoid(x),),
+    "solve": (algebra.solve_matrix_vjp, algebra.solve_right_vjp),
     "sqrt": (lambda g, y, x: g * 0.5 / y,),
     "sub": (lambda g, y, a, b: g, lambda g, y, a, b: -g),
     "sum": (sum_over,),
+    "tanh": (lambda g, y, x: g * (1.0 - y * y),),
     "transpose": (transpose,),
     "where": (
         None,
@@ -183,6 +221,9 @@ VJP: Mapping[str, Row] = {
     "windows": (lambda g, y, x, **window: apply("fold", g, **window, size=tuple(x.shape[-2:])),),
 }
 NO_RULE: Mapping[str, str] = {
+    "argmax": "the result is int64, which has no derivative",
+    "argsort": "the result is int64, which has no derivative",
     "equal": "the result is bool, which has no derivative",
     "greater": "the result is bool, which has no derivative",
+    "random_uniform": "a key is int64, which has no derivative",
 }

@@ -59,6 +59,40 @@ def clamp(node: Node, out: Writer) -> None:
     out.emit("Clip", *node.inputs, *ends, name=node.name)
 
 
+def argmax(node: Node, out: Writer) -> None:
+    out.emit("ArgMax", *node.inputs, name=node.name, axis=node.attributes["axis"], keepdims=0)
+
+
+def argsort(node: Node, out: Writer) -> None:
+    """TopK of all elements, which also puts the first of equal ones first."""
+    axis, largest = _integer(node, "axis"), node.attributes["descending"]
+    count = out.integers(node, (node.shape[axis],))
+    out.emit("TopK", *node.inputs, count, name=node.name, unused=out.part(node), axis=axis, largest=largest)
+
+
+def cumsum(node: Node, out: Writer) -> None:
+    axis = out.constant(node, np.array(_integer(node, "axis"), np.int64))
+    out.emit("CumSum", *node.inputs, axis, name=node.name, reverse=node.attributes["reverse"])
+
+
+def expm1(node: Node, out: Writer) -> None:
+    out.emit("Sub", out.emit("Exp", *node.inputs, name=out.part(node)), out.number(node, 1), name=node.name)
+
+
+def gather(node: Node, out: Writer) -> None:
+    x, indices = node.inputs
+    batch = _integer(node, "batch")
+    if batch == 0:
+        out.emit("Gather", x, indices, name=node.name, axis=0)
+    else:
+        places = out.reshape(node, indices, (*out.types[indices].shape, 1))
+        out.emit("GatherND", x, places, name=node.name, batch_dims=batch)
+
+
+def log1p(node: Node, out: Writer) -> None:
+    out.emit("Log", out.emit("Add", *node.inputs, out.number(node, 1), name=out.part(node)), name=node.name)
+
+
 def concat(node: Node, out: Writer) -> None:
     out.emit("Concat", *node.inputs, name=node.name, axis=node.attributes["axis"])
 
@@ -225,6 +259,8 @@ def _number(node: Node, key: str) -> float:
 EXPORT: Mapping[str, Export] = {
     "abs": partial(plain, "Abs"),
     "add": partial(plain, "Add"),
+    "argmax": argmax,
+    "argsort": argsort,
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
     "broadcast_to": broadcast_to,
@@ -232,15 +268,21 @@ EXPORT: Mapping[str, Export] = {
     "clamp": clamp,
     "concat": concat,
     "conv2d": conv2d,
+    "cos": partial(plain, "Cos"),
+    "cumsum": cumsum,
     "detach": partial(plain, "Identity"),
     "div": partial(plain, "Div"),
     "equal": partial(plain, "Equal"),
+    "erf": partial(plain, "Erf"),
     "exp": partial(plain, "Exp"),
+    "expm1": expm1,
     "fold": fold,
+    "gather": gather,
     "greater": greater,
     "leaky_relu": leaky_relu,
     "linear": linear,
     "log": partial(plain, "Log"),
+    "log1p": log1p,
     "matmul": partial(plain, "MatMul"),
     "max": maximum_over,
     "max_pool2d": max_pool2d,
@@ -249,16 +291,30 @@ EXPORT: Mapping[str, Export] = {
     "mul": partial(plain, "Mul"),
     "neg": partial(plain, "Neg"),
     "pad": pad,
+    "pow": partial(plain, "Pow"),
     "relu": partial(plain, "Relu"),
     "reshape": reshape,
     "scale": scale,
+    "sigmoid": partial(plain, "Sigmoid"),
     "sign": partial(plain, "Sign"),
+    "sin": partial(plain, "Sin"),
     "slice": slice_,
+    "softplus": partial(plain, "Softplus"),
     "sqrt": partial(plain, "Sqrt"),
     "sub": partial(plain, "Sub"),
     "sum": sum_over,
+    "tanh": partial(plain, "Tanh"),
     "transpose": transpose,
     "where": partial(plain, "Where"),
     "windows": windows,
 }
-NO_RULE: Mapping[str, str] = {}
+NO_RULE: Mapping[str, str] = {
+    "cholesky": "ONNX has no matrix factorisation",
+    "fft": "Fourier transforms are not exported: the inverse of a real one needs op set 20",
+    "irfft": "Fourier transforms are not exported: the inverse of a real one needs op set 20",
+    "qr": "ONNX has no matrix factorisation",
+    "random_uniform": "the random numbers of ONNX are not a function of a key",
+    "rfft": "Fourier transforms are not exported: the inverse of a real one needs op set 20",
+    "scatter_add": "ScatterND has no batch axes",
+    "solve": "ONNX has no solution of linear systems",
+}

@@ -177,3 +177,6 @@ def where(node: View) -> list[Given]:
 abs_, neg, relu, sign, exp, log, sqrt = (
     partial(unary, op) for op in ("abs", "neg", "relu", "sign", "exp", "log", "sqrt")
 )
+cos, erf, sigmoid, sin, softplus, tanh = (
+    partial(unary, op) for op in ("cos", "erf", "sigmoid", "sin", "softplus", "tanh")
+)

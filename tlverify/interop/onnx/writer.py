@@ -25,12 +25,12 @@ class Writer:
         self.constants: list[onnx.TensorProto] = []
         self._taken = set(self.types)
 
-    def emit(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
-        """A node of the model whose result has this name."""
+    def emit(self, op: str, *inputs: str, name: str, unused: str | None = None, **attributes: Any) -> str:
+        """A node of the model whose result has this name; `unused` names a result before it."""
         from onnx import helper
 
         given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **given))
+        self.nodes.append(helper.make_node(op, list(inputs), [*filter(None, [unused]), name], name=name, **given))
         return name
 
     def part(self, node: Node) -> str:

@@ -1,4 +1,4 @@
-"""Losses: mean squared error, cross-entropy, and the cross-entropy of the worst logits in a box."""
+"""The cross-entropy of the worst logits in a box."""
 
 from __future__ import annotations
 
@@ -8,33 +8,8 @@ from typing import Any
 import numpy as np
 
 from tlverify.core import grad, nn, ops
-from tlverify.graph import ShapeError, TlverifyError
 from tlverify.train.interval import interval_bounds
-
-
-def mse(outputs: Any, targets: Any) -> Any:
-    """Mean of the squared differences of two values of one shape."""
-    if tuple(outputs.shape) != tuple(targets.shape):
-        found = f"{list(outputs.shape)} and {list(targets.shape)}"
-        raise ShapeError(f"mse: expected outputs and targets of one shape, found {found}; reshape the targets")
-    return ops.mean(ops.square(ops.sub(outputs, targets)))
-
-
-def cross_entropy(logits: Any, labels: Any, smoothing: float = 0.0) -> Any:
-    """Mean cross-entropy of logits (n, classes) with labels (n,) int64, or with probabilities (n, classes).
-
-    `smoothing` moves that share of each label's weight evenly to all classes (Szegedy et al. 2016, section 7).
-    """
-    _require(0 <= smoothing < 1, "cross_entropy: smoothing", "in [0, 1)", smoothing)
-    classes = logits.shape[-1]
-    if labels.shape == logits.shape[:-1] and str(labels.dtype) == "int64":
-        labels = ops.one_hot(labels, classes, str(logits.dtype))
-    if tuple(labels.shape) != tuple(logits.shape):
-        expected = f"int64 {list(logits.shape[:-1])} or probabilities {list(logits.shape)}"
-        raise ShapeError(f"cross_entropy: labels: expected {expected}, found {labels.dtype}{list(labels.shape)}")
-    if smoothing:
-        labels = ops.add(ops.mul(labels, 1.0 - smoothing), smoothing / classes)
-    return ops.neg(ops.mean(ops.sum(ops.mul(labels, ops.log_softmax(logits)), -1)))
+from tlverify.train.losses.classification import cross_entropy, require
 
 
 @dataclass(frozen=True)
@@ -63,13 +38,13 @@ class IntervalCrossEntropy:
 
     def __post_init__(self) -> None:
         name = "IntervalCrossEntropy"
-        _require(self.epsilon > 0, f"{name}: epsilon", "above 0", self.epsilon)
-        _require(0 <= self.kappa <= 1, f"{name}: kappa", "in [0, 1]", self.kappa)
-        _require(0 <= self.warmup < 1, f"{name}: warmup", "in [0, 1)", self.warmup)
-        _require(0 <= self.ramp <= 1 - self.warmup, f"{name}: ramp", "in [0, 1 - warmup]", self.ramp)
-        _require(0 <= self.smoothing < 1, f"{name}: smoothing", "in [0, 1)", self.smoothing)
-        _require(0 <= self.subset <= 1, f"{name}: subset", "in [0, 1]", self.subset)
-        _require(self.minimum < self.maximum, f"{name}: maximum", f"above {self.minimum}", self.maximum)
+        require(self.epsilon > 0, f"{name}: epsilon", "above 0", self.epsilon)
+        require(0 <= self.kappa <= 1, f"{name}: kappa", "in [0, 1]", self.kappa)
+        require(0 <= self.warmup < 1, f"{name}: warmup", "in [0, 1)", self.warmup)
+        require(0 <= self.ramp <= 1 - self.warmup, f"{name}: ramp", "in [0, 1 - warmup]", self.ramp)
+        require(0 <= self.smoothing < 1, f"{name}: smoothing", "in [0, 1)", self.smoothing)
+        require(0 <= self.subset <= 1, f"{name}: subset", "in [0, 1]", self.subset)
+        require(self.minimum < self.maximum, f"{name}: maximum", f"above {self.minimum}", self.maximum)
 
     def coefficients(self, fraction: float) -> tuple[float, float]:
         """Radius and weight of the natural term after `fraction` of the training."""
@@ -98,8 +73,3 @@ class IntervalCrossEntropy:
 
     def _clip(self, x: Any) -> Any:
         return ops.clip(x, self.minimum, self.maximum)
-
-
-def _require(condition: bool, name: str, expected: str, found: object) -> None:
-    if not condition:
-        raise TlverifyError(f"{name}: expected a number {expected}, found {found!r}")

@@ -1,14 +1,9 @@
-"""Data: examples in memory, checked once, and batches of them."""
+"""Examples in memory, checked once, and batches of them."""
 
 from __future__ import annotations
 
-import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +20,10 @@ class DataError(TlverifyError):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples `x` (n, *features) float32 with `y`: labels (n,) int64, or targets (n, *outputs) float32."""
+    """Examples `x` (n, *features) with `y`: labels (n, ...) int64, or targets (n, *outputs) float32.
+
+    `x` is float32, or int64 for indices such as tokens.
+    """
 
     x: Array
     y: Array
@@ -53,7 +51,10 @@ class Dataset:
     def take(self, indices: npt.ArrayLike | slice) -> Dataset:
         """The examples at `indices`, in that order."""
         index = indices if isinstance(indices, slice) else np.asarray(indices)
-        return tensor_dataset(self.x[index], self.y[index])
+        x, y = self.x[index], self.y[index]
+        for array in (x, y):
+            array.setflags(write=False)
+        return Dataset(x, y)
 
     def split(self, count: int, rng: np.random.Generator | None = None) -> tuple[Dataset, Dataset]:
         """`count` examples and the rest: the first ones, or those that a permutation by `rng` puts first."""
@@ -92,6 +93,22 @@ def tensor_dataset(x: npt.ArrayLike, y: npt.ArrayLike) -> Dataset:
     return Dataset(examples, targets)
 
 
+def token_dataset(x: npt.ArrayLike, y: npt.ArrayLike) -> Dataset:
+    """Indices x (n, *features) with labels y (n, ...), both integers of 0 or more, as for sequences of tokens."""
+    arrays = []
+    for name, given in (("x", np.asarray(x)), ("y", np.asarray(y))):
+        if not np.issubdtype(given.dtype, np.integer) or given.ndim == 0 or given.size == 0:
+            raise DataError(f"{name}: expected integers (n, ...), found {given.dtype}{list(given.shape)}")
+        if given.min() < 0:
+            raise DataError(f"{name}: expected integers >= 0, found {given.min()}")
+        array = given.astype(np.int64)
+        array.setflags(write=False)
+        arrays.append(array)
+    if len(arrays[0]) != len(arrays[1]):
+        raise DataError(f"x and y: expected equal lengths, found {len(arrays[0])} and {len(arrays[1])}")
+    return Dataset(*arrays)
+
+
 def loader(
     dataset: Dataset,
     batch_size: int,
@@ -112,42 +129,6 @@ def loader(
     for start in range(0, end, batch_size):
         index = order[start : start + batch_size]
         yield dataset.x[index], dataset.y[index]
-
-
-def load_npz(path: str | os.PathLike[str]) -> Dataset:
-    """The Dataset in a NumPy `.npz` file with the arrays `x` and `y`; DataError names the file and the array."""
-    arrays = _read_npz(Path(path))
-    try:
-        return tensor_dataset(arrays["x"], arrays["y"])
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-
-
-def digits() -> tuple[Dataset, Dataset]:
-    """1,437 training and 360 test images (8, 8) of handwritten digits, pixels k/16 in [0, 1].
-
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, test half, CC BY 4.0;
-    see `datasets/digits.md`. The split is the permutation of `numpy.random.default_rng(0)`.
-    """
-    with resources.as_file(resources.files("tlverify.train") / "datasets" / "digits.npz") as path:
-        arrays = _read_npz(path)
-    everything = tensor_dataset(arrays["x"].astype(np.float32) / 16, arrays["y"])
-    return everything.split(1437, np.random.default_rng(0))
-
-
-def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: expected an .npz archive with arrays x and y, found a single array")
-            if not {"x", "y"} <= set(archive.files):
-                raise DataError(f"{path}: expected arrays x and y, found {sorted(archive.files)}")
-            return {name: archive[name] for name in ("x", "y")}
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: expected an .npz archive of plain arrays: {error}") from None
 
 
 def _floats(name: str, array: Array) -> Array:

@@ -1,0 +1,99 @@
+"""Every proposal is accepted by the kernel, and the verdict is the right one."""
+
+import random
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tlverify.certify import kernel
+from tlverify.certify.search import phases
+from tlverify.certify.search.bounding import Samples, tighten
+from tlverify.certify.search.emit import Steps
+from tlverify.certify.search.layers import layers_of
+from tlverify.certify.search.phases import Search, propose_phases
+from tlverify.graph import to_bytes
+
+from ..examples import random_claim, random_graph
+from .networks import setup
+
+
+def verdicts(program, claim, search=None):
+    """What the kernel says of each proposal."""
+    found = []
+    with np.errstate(all="ignore"):  # as certify does: what overflows is refused by the kernel
+        for data in propose_phases(program, layers_of(program), claim, search or Search(), np.random.default_rng(0)):
+            found.append(kernel.check_with(program, claim.data, data).verdict)
+            break
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_bound_a_little_above_all_points_is_proved(seed, depth):
+    case = setup(seed, depth=depth, radius="1/6", above=0.5)
+    search = Search()
+    found = verdicts(case.program, case.claim, search)
+    assert found
+    assert set(found) in ({"verified"}, {"falsified"})
+
+
+@pytest.mark.parametrize(("first_work", "trees"), [(1.0, True), (1e12, False)])
+def test_trees_take_part_in_the_proof(monkeypatch, first_work, trees):
+    """With little branch and bound, lemmas by trees come first."""
+    monkeypatch.setattr(phases, "FIRST_WORK", first_work)
+    case = setup(3, depth=4, width=18, radius="1/6", above=1.0)
+    search = Search()
+    assert verdicts(case.program, case.claim, search) == ["verified"]
+    assert any("trees of" in line for line in search.log) == trees
+    assert search.leaves > len(case.claim.bad)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bound_below_a_point_is_refuted(seed):
+    case = setup(seed, above=-0.25)
+    assert verdicts(case.program, case.claim)[0] == "falsified"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_op_any_claim(seed):
+    """Random graphs with every op, conjunctions, inputs in inequalities: nothing proposed is rejected."""
+    rng = random.Random(seed)
+    graph = random_graph(rng, rng.choice(["normal", "eighths"]), every_op=True)
+    program = kernel.read_program(*to_bytes(graph))
+    claim = random_claim(rng, graph, Fraction(rng.randrange(-2, 30)))
+    assert set(verdicts(program, claim)) in ({"verified"}, {"falsified"}, set())
+
+
+def test_a_deadline_ends_the_search_with_the_best_bound():
+    case = setup(0)
+    search = Search(deadline=time.perf_counter() - 1)
+    assert verdicts(case.program, case.claim, search) == []
+    assert -np.inf < search.lower < 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tightened_bounds_hold_and_are_tighter(seed):
+    case = setup(seed, depth=4)
+    steps = Steps()
+    box = case.region.box
+    table, _, work = tighten(case.layers, box, case.table, Samples.none(case.layers), steps, 8, lambda: False)
+    inner, _ = case.inner(case.points(np.random.default_rng(seed), 3000))
+    for k, z in enumerate(inner):
+        assert (table.lower[k] <= z.min(0) + 1e-5).all()
+        assert (table.upper[k] >= z.max(0) - 1e-5).all()
+        assert (table.lower[k] >= case.table.lower[k]).all()
+        assert (table.upper[k] <= case.table.upper[k]).all()
+    assert sum(table.unstable) < sum(case.table.unstable)
+    assert work > 0
+    assert {step["rule"] for step in steps.steps} == {"bound", "lemma", "tree"}
+
+
+def test_a_rejected_proof_is_followed_by_a_more_cautious_one():
+    case = setup(3, depth=3, radius="1/6", above=1.0)
+    search = Search()
+    found = list(propose_phases(case.program, case.layers, case.claim, search, np.random.default_rng(0)))
+    margins = [kernel.check_with(case.program, case.claim.data, data).margin for data in found]
+    assert len(margins) == len(phases.SAFETY)
+    assert None not in margins

@@ -1,0 +1,41 @@
+"""Flags of training scripts: both forms, defaults of the script, and refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from tlverify.core import nn
+from tlverify.train import flags, optim
+from tlverify.train.logs import CsvLog, JsonLines
+
+
+def test_both_forms_and_the_defaults_of_the_script() -> None:
+    found = flags.parse("a script", ["--steps", "7", "--lr=0.5", "--optim", "sgd", "--batch-size=3"], seed=4)
+    assert (found.steps, found.batch_size, found.seed, found.dtype) == (7, 3, 4, "float32")
+    assert found.optimizer == optim.SGD(0.5)
+    assert found.run == {"steps": 7, "batch_size": 3, "logs": []}
+    trainer = found.trainer(nn.Linear(1, 1))
+    assert (trainer.seed, trainer.task, trainer.optimizer) == (4, "regression", optim.SGD(0.5))
+
+
+def test_logs() -> None:
+    assert flags.parse(None, ["--log", "a.csv"]).run["logs"] == [CsvLog("a.csv")]
+    assert flags.parse(None, ["--log=a.jsonl"]).run["logs"] == [JsonLines("a.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--step", "3"], "unrecognized arguments: --step 3"),
+        (["--steps", "0"], "expected an integer of 1 or more, found 0"),
+        (["--steps", "x"], "expected an integer of 1 or more, found x"),
+        (["--lr", "-1"], "expected a number above 0, found -1"),
+        (["--optim", "magic"], "invalid choice: 'magic'"),
+        (["--backend=torch"], "invalid choice: 'torch'"),
+    ],
+)
+def test_refused_with_exit_code_2(arguments: list[str], reason: str, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        flags.parse("a script", arguments)
+    assert caught.value.code == 2
+    assert reason in capsys.readouterr().err

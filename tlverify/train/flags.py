@@ -1,0 +1,90 @@
+"""Command-line flags of a training script: `--steps 300`, `--lr=0.01`, and so on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tlverify.train.config import OPTIMIZERS
+from tlverify.train.logs import CsvLog, JsonLines, Log
+from tlverify.train.optim import Optimizer
+from tlverify.train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The settings of one run. `log` is a file, `.jsonl` or `.csv`."""
+
+    steps: int = 300
+    batch_size: int = 32
+    lr: float = 1e-3
+    optim: str = "adam"
+    dtype: str = "float32"
+    backend: str = "numpy"
+    execution: str = "compiled"
+    seed: int = 0
+    log: str | None = None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer with the learning rate."""
+        return OPTIMIZERS[self.optim](lr=self.lr)
+
+    def trainer(self, model: Any, task: Any = "regression", loss: Any = None) -> Trainer:
+        """A Trainer with these settings."""
+        settings: Mapping[str, Any] = {"dtype": self.dtype, "backend": self.backend, "execution": self.execution}
+        return Trainer(model, task, self.optimizer, loss, self.seed, **settings)
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The arguments of Trainer.train that the flags decide."""
+        return {"steps": self.steps, "batch_size": self.batch_size, "logs": self._logs()}
+
+    def _logs(self) -> list[Log]:
+        if self.log is None:
+            return []
+        return [CsvLog(self.log) if self.log.endswith(".csv") else JsonLines(self.log)]
+
+
+def parse(description: str | None = None, arguments: Sequence[str] | None = None, **defaults: Any) -> Flags:
+    """The flags of the command line, or of `arguments`; `defaults` are those of the script.
+
+    Both `--lr 0.1` and `--lr=0.1` will do. An unknown flag or a wrong value ends the program with exit code 2.
+    """
+    start = Flags(**defaults)
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    choices = {
+        "optim": sorted(OPTIMIZERS),
+        "dtype": ["float32", "float64"],
+        "backend": ["numpy", "cupy"],
+        "execution": ["compiled", "eager"],
+    }
+    kinds: dict[str, Callable[[str], Any]] = {"steps": _positive, "batch_size": _positive, "lr": _rate, "seed": int}
+    for name, value in vars(start).items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kinds.get(name, str),
+            choices=choices.get(name),
+            default=value,
+            help=f"default {value}",
+        )
+    return Flags(**vars(parser.parse_args(arguments)))
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.lstrip("+-").isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, found {text}")
+    return value
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return value

@@ -1,0 +1,130 @@
+"""One step of training as a function of a state and batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and_grad
+from tlverify.core.tensor import Tensor
+from tlverify.train import optim
+from tlverify.train.data import Array
+from tlverify.train.objective import Objective
+from tlverify.train.state import TrainingError, TrainState
+
+Batch = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one step tells: the loss before it (mean over its batches), and the learning rate."""
+
+    loss: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """`state, metrics = stepper(state, batch)`; the state before the first step is `stepper.init()`.
+
+    `total` is the number of steps that schedules count on. Several batches make one step with the mean of their
+    gradients. The step number decides the random numbers of the layers: equal states and batches give equal results.
+    """
+
+    model: Any
+    objective: Objective
+    optimizer: optim.Optimizer
+    total: int
+    schedule: optim.Schedule = optim.constant
+    seed: int = 0
+    dtype: str = "float32"
+    to_device: Callable[[Any], Any] = np.asarray
+    check: bool = False
+    _gradient: Callable[..., Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        gradient = value_and_grad(self._loss, has_aux=True, check=self.check)
+        object.__setattr__(self, "_gradient", gradient)
+
+    def init(self, rng: np.random.Generator) -> TrainState:
+        """New parameters, drawn from `rng`."""
+        return self.start(self.model.init(rng))
+
+    def start(self, params: Any) -> TrainState:
+        """The state before the first step from given parameters."""
+        params, buffers = (pytree.map(self._leaf, tree) for tree in (params, nn.init_state(self.model)))
+        return TrainState(0, params, buffers, self.optimizer.init(params))
+
+    def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
+        """TrainingError if the loss is not finite."""
+        fraction = state.step / self.total
+        lr = self.optimizer.lr * self.schedule(fraction)
+        buffers, losses, total = state.buffers, [], None
+        for number, batch in enumerate(batches):
+            given = self._arguments(state.step, number, fraction, batch)
+            try:
+                (loss, new), grads = self._gradient(state.params, buffers, *given)
+            except NonFiniteError as error:
+                raise TrainingError(f"step {state.step + 1}: {error}; {_REMEDY}") from None
+            losses.append(float(loss))
+            if not math.isfinite(losses[-1]):
+                raise TrainingError(self._explain(state.step + 1, losses[-1], (state.params, buffers, *given)))
+            buffers = new
+            total = grads if total is None else pytree.map(lambda a, b: a + b, total, grads)
+        if len(batches) > 1:
+            total = pytree.map(lambda g: g / len(batches), total)
+        params, optimizer = self.optimizer.update(total, state.optimizer, state.params, lr)
+        metrics = Metrics(sum(losses) / len(losses), lr)
+        return TrainState(state.step + 1, params, buffers, optimizer), metrics
+
+    def _loss(self, params: Any, buffers: Any, key: Any, x: Any, y: Any, coefficients: Any) -> Any:
+        """(loss, new buffers) with the model in training."""
+        found: list[Any] = []
+
+        def model(params: Any, x: Any) -> Any:
+            result, new = nn.apply(self.model, params, buffers, x, train=True, key=key)
+            found.append(new)
+            return result
+
+        loss = self.objective(model, params, x, y, *coefficients)
+        # A loss may call the model inside a derivative of its own, whose values mean nothing out here.
+        usable = [new for new in found if not any(_ended(leaf) for leaf in pytree.flatten(new)[0])]
+        return loss, usable[-1] if usable else buffers
+
+    def _arguments(self, step: int, number: int, fraction: float, batch: Batch) -> tuple[Any, ...]:
+        x, y = batch
+        x = x.astype(self.dtype, copy=False) if np.issubdtype(x.dtype, np.floating) else x
+        y = y.astype(self.dtype, copy=False) if np.issubdtype(y.dtype, np.floating) else y
+        coefficients = [np.asarray(c, self.dtype) for c in self.objective.coefficients(fraction)]
+        key = _step_key(self.seed, step, number)
+        return (*map(self.to_device, (key, x, y)), tuple(map(self.to_device, coefficients)))
+
+    def _leaf(self, leaf: Any) -> Any:
+        return self.to_device(leaf.astype(self.dtype, copy=False))
+
+    def _explain(self, step: int, loss: float, arguments: Sequence[Any]) -> str:
+        """Where the loss of this step left the finite numbers, from a checked run of its graph."""
+        leaves, _ = pytree.flatten(tuple(arguments))
+        where = "a gradient of the step before"
+        try:
+            run(trace(self._loss, *arguments).graph, leaves, check=True)
+        except NonFiniteError as error:
+            where = str(error)
+        return f"step {step}: the loss is {loss}: {where}; {_REMEDY}"
+
+
+_REMEDY = "lower the learning rate or check the loss"
+
+
+def _step_key(seed: int, step: int, number: int) -> Array:
+    """fold_in(fold_in(key(seed), step), number) in integers of Python: it is made at every step."""
+    place = ((step + 1) * ops.KEY_MULTIPLIER + number + 1) % 2**64
+    return np.array([seed, place - 2**64 if place >= 2**63 else place], np.int64)
+
+
+def _ended(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.trace.closed
