@@ -7,7 +7,8 @@ auto_LiRPA 0.6 along (the one on PyPI, 0.3, does not start with NumPy 2).
 
 acasxu    the equal parts of prop_1's region, each input cut in four (1,000 of 1,024), network 1_1; five lower bounds.
           Ours: the rigorous float64 of the arithmetic `interval`, as in branch and bound: what is unstable at the
-          root is bounded again in every part. auto_LiRPA bounds each part from nothing.
+          root is bounded again in every part. auto_LiRPA bounds each part from nothing. `acasxu, deep` is the same
+          for parts of an eighth of the range of each input, as they are deeper in a tree.
 mnist_fc  the regions of all properties with radius 0.03, network 256x4; ten lower bounds. Ours: the float32 of the
           phase search on a folded network, from interval bounds, one region after another. auto_LiRPA: in one batch.
 
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -34,6 +36,7 @@ import numpy as np
 
 from tlverify.certify import kernel
 from tlverify.certify.claim import Claim
+from tlverify.certify.claim import box as make_box
 from tlverify.certify.interval.engine import Boxes, backward, rebound
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.property import to_claims
@@ -91,7 +94,13 @@ def lirpa(python: str, data: Path, dtype: str) -> Iterator[tuple[str, Once]]:
     command = [python, "-c", LIRPA, str(data), dtype]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=data.parent
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        cwd=data.parent,
     ) as process:
         asked, answers = process.stdin, process.stdout
         if asked is None or answers is None:
@@ -135,11 +144,21 @@ def parts_of(region: Floats) -> tuple[Floats, Floats]:
     return low + corner * width, low + (corner + 1) * width
 
 
-def boxes_case(data: Path, path: Path) -> tuple[int, Once]:
-    """Branch and bound's bounds of all parts of a region."""
+def boxes_case(data: Path, path: Path, deep: bool = False) -> tuple[int, Once]:
+    """Branch and bound's bounds of all parts of a region, or of a small part of it."""
     graph = load_graph(data / "acasxu/onnx/ACASXU_run2a_1_1_batch_2000.onnx")
     (claim,) = to_claims(read_vnnlib(data / "acasxu/vnnlib/prop_1.vnnlib"), graph)
     program = kernel.read_program(*to_bytes(graph))
+    if deep:
+        ends = {name: (claim.lower[name], claim.upper[name]) for name in program.inputs}
+        small = {
+            name: (
+                [(5 * a + 3 * b) / 8 for a, b in zip(*pair, strict=True)],
+                [(a + b) / 2 for a, b in zip(*pair, strict=True)],
+            )
+            for name, pair in ends.items()
+        }
+        claim = make_box(graph, small, claim.bad)
     root = prepare_root(program, read_claim(claim.data, program))
     (name,), (output,) = program.inputs, program.outputs
     lower, upper = parts_of(np.stack([root.boxes.lower[name][0], root.boxes.upper[name][0]], 1))
@@ -190,7 +209,11 @@ def regions_case(data: Path, path: Path) -> tuple[int, Once]:
     return len(boxes), timed(work)
 
 
-CASES: Mapping[str, Callable[[Path, Path], tuple[int, Once]]] = {"acasxu": boxes_case, "mnist_fc": regions_case}
+CASES: Mapping[str, Callable[[Path, Path], tuple[int, Once]]] = {
+    "acasxu": boxes_case,
+    "acasxu, deep": partial(boxes_case, deep=True),
+    "mnist_fc": regions_case,
+}
 
 
 def main() -> None:
@@ -204,7 +227,7 @@ def main() -> None:
     print("| boxes | tool | boxes per CPU-s | ours to it | bound |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, case in CASES.items():
-            path = Path(folder) / f"{name}.npz"
+            path = Path(folder) / f"{name.replace(', ', '_')}.npz"
             count, ours = case(data, path)
             with lirpa(options.peers, path, "float32") as single_, lirpa(options.peers, path, "float64") as double:
                 tools = {"tlverify": ours, f"{single_[0]}, float32": single_[1], f"{double[0]}, float64": double[1]}
