@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
     [
         ("README.md", 0, "verified"),
         ("docs/by-hand.md", 0, "verified 1/4"),
-        ("docs/training.md", 0, "loss "),
+        ("docs/training.md", 0, "verified "),
         ("docs/training.md", 1, "loss "),
     ],
 )

@@ -225,3 +225,41 @@ def test_lora_begins_as_the_model_and_trains_little():
 def test_errors(action, error, reason):
     with pytest.raises(error, match=reason):
         action()
+
+
+def test_a_gan_has_a_loss_for_each_side():
+    gan = models.GAN(2, 3, 8)
+    generator, discriminator = gan.init(np.random.default_rng(0))
+    x = normal(5, 3)
+    made = gan.generator(generator, gan.noise(KEY, 5))
+    real, fake = (gan.discriminator(discriminator, v) for v in (x, made))
+    np.testing.assert_allclose(
+        gan.generator_loss(generator, discriminator, KEY, 5), np.logaddexp(0, -fake).mean(), rtol=1e-5
+    )
+    expected = (np.logaddexp(0, -real) + np.logaddexp(0, fake)).mean()
+    np.testing.assert_allclose(gan.discriminator_loss(discriminator, generator, x, KEY), expected, rtol=1e-5)
+    by_generator = grad(lambda g: gan.discriminator_loss(discriminator, g, x, KEY))(generator)
+    assert not any(leaf.any() for leaf in pytree.flatten(by_generator)[0])
+
+
+def test_a_masked_autoencoder_learns_hidden_patches_only():
+    model = models.MaskedAutoencoder(4, 6, 8, 2, 1)
+    params, x = model.init(np.random.default_rng(0)), normal(3, 4, 6)
+    outputs, _ = model.apply(params, {}, x, True, KEY)
+    mask = outputs[..., -1].astype(bool)
+    assert 0 < mask.mean() < 1
+    errors = np.square(outputs[..., :-1] - x).mean(-1)
+    np.testing.assert_allclose(model.loss(outputs, x), errors[mask].mean(), rtol=1e-5)
+    changed = np.where(mask[..., None], x + 5, x).astype(np.float32)
+    np.testing.assert_array_equal(model.apply(params, {}, changed, True, KEY)[0], outputs)
+    assert not model(params, x)[..., -1].any()
+    assert model.check((4, 6)) == (4, 7)
+
+
+def test_patches():
+    image = np.arange(24.0).reshape(4, 6)
+    found = models.patches(image, 2)
+    assert found.shape == (6, 4)
+    assert found[1].tolist() == [2, 3, 8, 9]
+    with pytest.raises(ShapeError, match="patches: expected sides that 4 divides, found 4 x 6"):
+        models.patches(image, 4)

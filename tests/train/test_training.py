@@ -25,6 +25,7 @@ from tlverify.train import (
     optim,
 )
 from tlverify.train.data import DataError
+from tlverify.train.stepper import _step_key
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(size=(60, 3)).astype(np.float32)
@@ -240,3 +241,9 @@ def test_html() -> None:
     assert "<svg" in trained._repr_html_()
     assert "&lt;b&gt;" in trained.report._repr_html_()
     assert str(trained.report).startswith("<b>\nloss ")
+
+
+@pytest.mark.parametrize(("seed", "step", "number"), [(0, 0, 0), (7, 3, 1), (2**40, 10**6, 5), (-1, 4, 0)])
+def test_the_key_of_a_step(seed: int, step: int, number: int) -> None:
+    expected = ops.fold_in(ops.fold_in(ops.key(seed), step), number)
+    np.testing.assert_array_equal(_step_key(seed, step, number), expected)

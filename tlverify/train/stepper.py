@@ -100,7 +100,7 @@ class Stepper:
         x = x.astype(self.dtype, copy=False) if np.issubdtype(x.dtype, np.floating) else x
         y = y.astype(self.dtype, copy=False) if np.issubdtype(y.dtype, np.floating) else y
         coefficients = [np.asarray(c, self.dtype) for c in self.objective.coefficients(fraction)]
-        key = ops.fold_in(ops.fold_in(ops.key(self.seed), step), number)
+        key = _step_key(self.seed, step, number)
         return (*map(self.to_device, (key, x, y)), tuple(map(self.to_device, coefficients)))
 
     def _leaf(self, leaf: Any) -> Any:
@@ -118,6 +118,12 @@ class Stepper:
 
 
 _REMEDY = "lower the learning rate or check the loss"
+
+
+def _step_key(seed: int, step: int, number: int) -> Array:
+    """fold_in(fold_in(key(seed), step), number) in integers of Python: it is made at every step."""
+    place = ((step + 1) * ops.KEY_MULTIPLIER + number + 1) % 2**64
+    return np.array([seed, place - 2**64 if place >= 2**63 else place], np.int64)
 
 
 def _ended(leaf: Any) -> bool:

@@ -1,5 +1,6 @@
 """Well-known models, each a short function or layer built from nn."""
 
+from tlverify.core.models.adversary import GAN as GAN
 from tlverify.core.models.autoencoder import VAE as VAE
 from tlverify.core.models.autoencoder import VectorQuantizer as VectorQuantizer
 from tlverify.core.models.autoencoder import autoencoder as autoencoder
@@ -16,6 +17,8 @@ from tlverify.core.models.generate import generate as generate
 from tlverify.core.models.generate import next_logits as next_logits
 from tlverify.core.models.generate import sample as sample
 from tlverify.core.models.lora import LoRA as LoRA
+from tlverify.core.models.masked import MaskedAutoencoder as MaskedAutoencoder
+from tlverify.core.models.masked import patches as patches
 from tlverify.core.models.sequence import LanguageModel as LanguageModel
 from tlverify.core.models.sequence import gpt as gpt
 from tlverify.core.models.sequence import mamba_lm as mamba_lm

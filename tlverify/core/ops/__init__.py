@@ -82,6 +82,7 @@ from tlverify.core.ops.functions import zeros_like as zeros_like
 from tlverify.core.ops.indexing import concat as concat
 from tlverify.core.ops.indexing import pad as pad
 from tlverify.core.ops.indexing import slice as slice
+from tlverify.core.ops.linalg import KEY_MULTIPLIER as KEY_MULTIPLIER
 from tlverify.core.ops.linalg import cholesky as cholesky
 from tlverify.core.ops.linalg import complex_mul as complex_mul
 from tlverify.core.ops.linalg import fft as fft

@@ -12,6 +12,9 @@ from tlverify.core.ops import selection
 from tlverify.core.ops.apply import Value, apply, as_value, same_dtype
 from tlverify.graph import ShapeError
 
+# That of Knuth's MMIX generator. It keeps the keys of nested parts apart.
+KEY_MULTIPLIER = 6364136223846793005
+
 
 def cholesky(x: Value) -> Value:
     """The lower triangular L with L L^T = x for positive definite x (..., n, n), of which the lower half is read."""
@@ -90,8 +93,7 @@ def key(seed: int) -> Value:
 
 def fold_in(key: Value, number: int) -> Value:
     """Another key, for the part `number` of what `key` is for. Arithmetic wraps around at 64 bits."""
-    # The multiplier is that of Knuth's MMIX generator; it keeps the keys of nested parts apart.
-    return f.add(f.mul(as_value(key), np.array([1, 6364136223846793005])), np.array([0, number + 1]))
+    return f.add(f.mul(as_value(key), np.array([1, KEY_MULTIPLIER])), np.array([0, number + 1]))
 
 
 def random_uniform(key: Value, shape: Sequence[int], dtype: str = "float32") -> Value:
