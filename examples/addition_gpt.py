@@ -5,7 +5,7 @@ import numpy as np
 from tlverify import data, losses, models, ops
 from tlverify.train import flags
 
-options = flags.parse(__doc__, steps=400, batch_size=64, lr=0.003)
+options = flags.parse(__doc__, steps=800, batch_size=64, lr=0.003)
 LENGTH = 9
 tokenizer = data.CharTokenizer("+0123456789=")
 pairs = [(a, b) for a in range(100) for b in range(100)]

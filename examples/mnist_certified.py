@@ -1,9 +1,11 @@
-"""Certified training of a convolutional network on MNIST, for changes of up to 0.1 of every pixel.
+"""Certified training of a convolutional network on MNIST, and proofs for changes of up to 0.1 of every pixel.
 
-The files are those of `mnist.py`. The loss is the cross-entropy of the worst logits by interval arithmetic.
+The files are those of `mnist.py`. The loss is the cross-entropy of the worst logits in small boxes around attacked
+images (Müller et al. 2023). With the defaults it takes minutes; `--images` limits the proofs to the first images.
 """
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from tlverify.train import flags
 from tlverify.train.augment import Jitter
 
 EPSILON = 0.1
-options = flags.parse(__doc__, steps=2700, batch_size=100, lr=0.002, optim="adamw")
+choices = {"images": ("1000", "100", "10")}
+options = flags.parse(__doc__, choices=choices, steps=5000, batch_size=100, lr=0.002, optim="adamw")
 root = Path(__file__).resolve().parents[1]
 folder = Path(os.environ.get("TLVERIFY_DATA", root.parent / "shared" / "data")) / "mnist"
 everything = data.mnist(folder / "t10k-images-idx3-ubyte.gz", folder / "t10k-labels-idx1-ubyte.gz")
@@ -21,18 +24,24 @@ train, test = everything.split(9000, np.random.default_rng(0))
 
 model = nn.Sequential(
     nn.Reshape((1, 28, 28), 2),
-    *(nn.Conv2d(1, 16, 5, 2, 2), nn.ReLU()),
-    *(nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
-    *(nn.Flatten(-3), nn.Linear(1568, 100), nn.ReLU(), nn.Linear(100, 10)),
+    *(nn.Conv2d(1, 8, 4, 2, 1), nn.ReLU()),
+    *(nn.Conv2d(8, 16, 4, 2, 1), nn.ReLU()),
+    *(nn.Flatten(-3), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10)),
 )
-loss = losses.IntervalCrossEntropy(1.2 * EPSILON, kappa=0.0, warmup=0.05, ramp=0.6)
+loss = losses.IntervalCrossEntropy(EPSILON, kappa=0.0, warmup=0.05, ramp=0.3, subset=0.4)
 trained = options.trainer(model, "classification", loss).train(
-    train, **options.run, schedule=optim.step((0.8, 0.92), 0.2), augment=Jitter(1.0, 6.0, 0.05), evaluation=test
+    train, **options.run, schedule=optim.cosine, augment=Jitter(1.0, 5.0, 0.05), evaluation=test, title="MNIST"
 )
 print(trained.summary())
-worst = loss.worst_logits(model, trained.params, test.x, test.y, EPSILON)
-bounded = (np.asarray(worst).argmax(-1) == test.y).mean()
-print(
-    f"\nEstablished: {trained.accuracy(test):.1%} of 1,000 new images, {bounded:.1%} by bounds in float32, which round."
-)
-print("Not established: a proof. `trained.certify(test, epsilon=...)` asks the kernel for one.")
+trained.export("mnist-certified/model.graph.json")
+
+count, began, verdicts = int(options.chosen["images"]), time.perf_counter(), []
+for result in trained.certify(test, EPSILON, index=range(count), timeout=5):
+    verdicts.append(result.verdict)
+    if len(verdicts) % 100 == 0:
+        print(f"{len(verdicts)} images: {verdicts.count('verified')} verified", flush=True)
+share = verdicts.count("verified") / count
+print(f"{count} images in {time.perf_counter() - began:.0f} s")
+print(f"\nEstablished: {trained.accuracy(test):.1%} of 1,000 images that were not trained on are recognised, and for")
+print(f"{share:.1%} of {count} a proof was accepted that no change of up to 0.1 a pixel alters the answer, over")
+print("the reals. Not established: anything about other images, or about rounding in float32.")

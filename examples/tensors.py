@@ -23,4 +23,5 @@ graph = tl.trace(tl.grad(energy, argnums=1), w, x).graph
 print(f"\nThe gradient is a graph of {len(graph.nodes)} nodes, and runs as one:")
 print(graph)
 print(tl.run(graph, [w, x])[0])
-print("\nEstablished: nothing but these numbers. A graph of affine maps and ReLU can be certified; this one has tanh.")
+print("\nEstablished: nothing but these numbers. Not established: any bound on them. A graph of affine maps and ReLU")
+print("can be certified; this one has tanh.")

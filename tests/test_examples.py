@@ -10,34 +10,57 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "examples"
-FEW = {
-    "addition_gpt": ["--steps=2", "--batch-size", "8"],
-    "cart_pole": ["--steps", "1"],
-    "diffusion": ["--steps", "5"],
-    "fno_burgers": ["--steps", "2", "--optim=adamw"],
-    "forecast": ["--steps", "2", "--log=log.jsonl"],
-    "gan": ["--steps", "3"],
-    "grid_world": ["--steps", "80", "--batch-size=16"],
-    "masked_autoencoder": ["--steps", "2"],
-    "mnist": ["--steps", "2"],
-    "mnist_certified": ["--steps", "2"],
-    "regression": ["--steps", "100", "--execution", "eager", "--dtype=float32"],
-    "tensors": [],
-    "vae": ["--steps", "2", "--seed=3"],
+# The flags of each run: few steps, and every model.
+RUNS = {
+    "addition_gpt": ["--steps=2 --batch-size 8"],
+    "autoencoder": ["--steps=2", "--steps=2 --model vqvae"],
+    "autograd": [""],
+    "cart_pole": ["--steps 1"],
+    "diffusion": ["--steps 5"],
+    "digits": ["--steps 60"],
+    "fno_burgers": ["--steps 2 --optim=adamw"],
+    "floats": ["--steps 2"],
+    "forecast": ["--steps 2 --log=log.jsonl"],
+    "gan": ["--steps 3"],
+    "graphs": [""],
+    "grid_world": ["--steps 80 --batch-size=16", "--steps 256 --method ppo"],
+    "images": ["--steps 2 --model cnn", "--steps 1 --model=resnet", "--steps 1 --model=vit"],
+    "loaders": [""],
+    "masked_autoencoder": ["--steps 2"],
+    "mnist": ["--steps 2"],
+    "mnist_certified": ["--steps 2 --images 10"],
+    "pytorch": ["--steps 2"],
+    "regression": ["--steps 100 --execution eager --dtype=float32"],
+    "sequences": [f"--steps 2 --model {name}" for name in ("lstm", "gru", "rnn", "transformer", "mamba")],
+    "table": ["--steps 20"],
+    "tensors": [""],
+    "text": ["--steps 1 --batch-size 4", "--steps 1 --batch-size 4 --tokens bpe"],
+    "vae": ["--steps 2 --seed=3"],
 }
+CASES = [(name, flags) for name, runs in RUNS.items() for flags in runs]
 
 
-@pytest.mark.parametrize("name", FEW)
-def test_example_runs(name: str, tmp_path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize(("name", "flags"), CASES, ids=[" ".join(case).strip() for case in CASES])
+def test_example_runs(
+    name: str,
+    flags: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     folder = Path(os.environ.get("TLVERIFY_DATA", FOLDER.parents[1] / "shared" / "data")) / "mnist"
     if name.startswith("mnist") and not folder.is_dir():
         pytest.skip(f"no MNIST in {folder}; set TLVERIFY_DATA")
+    if name == "pytorch":
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", *FEW[name]])
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split()])
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
-    assert "Established" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Established" in printed
+    assert "Not established: " in printed
     assert (tmp_path / "log.jsonl").exists() == (name == "forecast")
 
 
 def test_every_example_is_tried() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == {*FEW, "digits"}
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(RUNS)

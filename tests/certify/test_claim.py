@@ -63,6 +63,14 @@ def test_numbers_must_be_finite(value):
         exact(value, "epsilon")
 
 
+def test_inequality_takes_any_number_exactly():
+    assert Inequality((("y", 0, 0.1), ("y", 1, 2)), "1/3") == Inequality(
+        (("y", 0, Fraction(1, 10)), ("y", 1, Fraction(2))), Fraction(1, 3)
+    )
+    with pytest.raises(ClaimError, match="bound: expected a finite number"):
+        Inequality((("y", 0, 1),), float("nan"))
+
+
 def test_robustness():
     centers = np.array([[0.5, 0.25], [0.0, 1.0]], "float32")
     first, second = robustness(SUM, centers, np.array([0, 1]), 0.25)

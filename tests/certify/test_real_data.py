@@ -55,7 +55,7 @@ def decided(table, network, prop, timeout=None):
             assert result.verdict == "unknown"
             continue
         program = kernel.read_program(structure, parameters)
-        assert result.arithmetic == suited(result.certificate)
+        assert result.arithmetic == suited(program, result.certificate)
         found = check_in(AUTO, program, result.claim.data, result.certificate)
         assert (found.verdict, found.claim) == (result.verdict, result.claim.digest)
         if len(result.certificate) < EXACT_BYTES:

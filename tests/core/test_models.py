@@ -217,6 +217,11 @@ def test_lora_begins_as_the_model_and_trains_little():
         (lambda: models.SpectralConv1d(2, 9).check((2, 8)), ShapeError, "expects 16 points or more"),
         (lambda: models.Diffusion(0), ShapeError, "expected one or more steps"),
         (lambda: models.LoRA(models.mlp((2, 2)), models.mlp((2, 2)).init(rng), patterns=("x",)), GraphError, "LoRA"),
+        (
+            lambda: models.Turn(models.GAN(2, 3), "judge"),
+            GraphError,
+            "expected generator or discriminator, found 'judge'",
+        ),
         (lambda: models.sample(np.zeros(3), temperature=0), GraphError, "sample: expected numbers above 0"),
         (lambda: next(models.generate(models.mamba_lm(4, 8, 4, 1), {}, [0], 1)), GraphError, "expected a GPT"),
         (lambda: models.next_logits(GPT, {}, [], models.Cache()), ShapeError, "expected 1 to 8 more tokens"),
@@ -229,17 +234,21 @@ def test_errors(action, error, reason):
 
 def test_a_gan_has_a_loss_for_each_side():
     gan = models.GAN(2, 3, 8)
-    generator, discriminator = gan.init(np.random.default_rng(0))
-    x = normal(5, 3)
-    made = gan.generator(generator, gan.noise(KEY, 5))
-    real, fake = (gan.discriminator(discriminator, v) for v in (x, made))
-    np.testing.assert_allclose(
-        gan.generator_loss(generator, discriminator, KEY, 5), np.logaddexp(0, -fake).mean(), rtol=1e-5
-    )
-    expected = (np.logaddexp(0, -real) + np.logaddexp(0, fake)).mean()
-    np.testing.assert_allclose(gan.discriminator_loss(discriminator, generator, x, KEY), expected, rtol=1e-5)
-    by_generator = grad(lambda g: gan.discriminator_loss(discriminator, g, x, KEY))(generator)
-    assert not any(leaf.any() for leaf in pytree.flatten(by_generator)[0])
+    params = gan.init(np.random.default_rng(0))
+    x, noise = normal(5, 3), normal(5, 2)
+    made = gan(params, noise)
+    assert gan.check((5, 2)) == made.shape == (5, 3)
+    real, fake = (gan.discriminator(params["discriminator"], v) for v in (x, made))
+    expected = {
+        "generator": np.logaddexp(0, -fake).mean(),
+        "discriminator": (np.logaddexp(0, -real) + np.logaddexp(0, fake)).mean(),
+    }
+    for side, value in expected.items():
+        turn = models.Turn(gan, side)
+        np.testing.assert_allclose(turn(gan, params, x, noise, *turn.coefficients(0.5)), value, rtol=1e-5)
+        slopes = grad(lambda p, turn=turn: turn(gan, p, x, noise))(params)
+        moved = {name for name, part in slopes.items() if any(leaf.any() for leaf in pytree.flatten(part)[0])}
+        assert moved == {side}
 
 
 def test_a_masked_autoencoder_learns_hidden_patches_only():

@@ -23,6 +23,15 @@ def test_logs() -> None:
     assert flags.parse(None, ["--log=a.jsonl"]).run["logs"] == [JsonLines("a.jsonl")]
 
 
+def test_flags_of_the_script_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    choices = {"model": ("cnn", "vit")}
+    assert flags.parse(None, [], choices).chosen == {"model": "cnn"}
+    assert flags.parse(None, ["--model=vit", "--steps", "2"], choices).chosen == {"model": "vit"}
+    with pytest.raises(SystemExit):
+        flags.parse(None, ["--model", "mlp"], choices)
+    assert "invalid choice: 'mlp'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

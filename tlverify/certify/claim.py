@@ -28,11 +28,19 @@ class ClaimError(TlverifyError):
 
 @dataclass(frozen=True)
 class Inequality:
-    """sum of coefficient * value[index] >= bound (> bound if strict). Terms are (value name, index, coefficient)."""
+    """sum of coefficient * value[index] >= bound (> bound if strict). Terms are (value name, index, coefficient).
+
+    Other numbers than fractions, such as 1 or 0.25, are made exact fractions as `exact` does.
+    """
 
     terms: tuple[tuple[str, int, Fraction], ...]
     bound: Fraction = Fraction(0)
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        terms = tuple((name, index, exact(coefficient, "coefficient")) for name, index, coefficient in self.terms)
+        object.__setattr__(self, "terms", terms)
+        object.__setattr__(self, "bound", exact(self.bound, "bound"))
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Deep:
         try:
             for data in proposals:
                 start = time.perf_counter()
-                name = suited(data)
+                name = suited(self.program, data)
                 try:
                     accepted = check_in(name, self.program, claim.data, data)
                 except (kernel.Rejected, kernel.Malformed) as rejection:
@@ -246,7 +246,7 @@ def _certify_batch(
         for proposal in chain(earlier, _quietly(propose(problem, progress, np.random.default_rng(seed)))):
             index, claim = proposal.index, claims[proposal.index]
             checking = time.perf_counter()
-            name = suited(proposal.data)
+            name = suited(trusted, proposal.data)
             try:
                 accepted = check_in(name, trusted, claim.data, proposal.data)
             except (kernel.Rejected, kernel.Malformed) as rejection:

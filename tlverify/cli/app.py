@@ -194,3 +194,26 @@ def train(
     from tlverify.cli.train import train
 
     train(config, json)
+
+
+examples_app = typer.Typer(help="Examples: list them, or run one.", invoke_without_command=True)
+app.add_typer(examples_app, name="examples")
+
+
+@examples_app.callback()
+def examples(context: typer.Context, json: Json = False) -> None:
+    """List the examples, a line for each."""
+    if context.invoked_subcommand is None:
+        from tlverify.cli.examples import show
+
+        show(json)
+
+
+@examples_app.command(
+    "run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def run_example(context: typer.Context, name: Annotated[str, typer.Argument(help="Its name in the list.")]) -> None:
+    """Run an example here; what stands after its name are its own flags."""
+    from tlverify.cli.examples import run
+
+    run(name, context.args)

@@ -4,6 +4,7 @@ from tlverify.train import data as data
 from tlverify.train import flags as flags
 from tlverify.train import losses as losses
 from tlverify.train import optim as optim
+from tlverify.train.alternate import Alternating as Alternating
 from tlverify.train.augment import Jitter as Jitter
 from tlverify.train.callbacks import Callbacks as Callbacks
 from tlverify.train.callbacks import EarlyStopping as EarlyStopping

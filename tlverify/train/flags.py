@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from tlverify.train.config import OPTIMIZERS
@@ -15,7 +16,7 @@ from tlverify.train.trainer import Trainer
 
 @dataclass(frozen=True)
 class Flags:
-    """The settings of one run. `log` is a file, `.jsonl` or `.csv`."""
+    """The settings of one run. `log` is a file, `.jsonl` or `.csv`; `chosen` holds the script's own flags by name."""
 
     steps: int = 300
     batch_size: int = 32
@@ -26,16 +27,19 @@ class Flags:
     execution: str = "compiled"
     seed: int = 0
     log: str | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer with the learning rate."""
         return OPTIMIZERS[self.optim](lr=self.lr)
 
-    def trainer(self, model: Any, task: Any = "regression", loss: Any = None) -> Trainer:
-        """A Trainer with these settings."""
+    def trainer(
+        self, model: Any, task: Any = "regression", loss: Any = None, optimizer: Optimizer | None = None
+    ) -> Trainer:
+        """A Trainer with these settings; `optimizer` takes the place of the one that the flags describe."""
         settings: Mapping[str, Any] = {"dtype": self.dtype, "backend": self.backend, "execution": self.execution}
-        return Trainer(model, task, self.optimizer, loss, self.seed, **settings)
+        return Trainer(model, task, optimizer or self.optimizer, loss, self.seed, **settings)
 
     @property
     def run(self) -> dict[str, Any]:
@@ -48,29 +52,42 @@ class Flags:
         return [CsvLog(self.log) if self.log.endswith(".csv") else JsonLines(self.log)]
 
 
-def parse(description: str | None = None, arguments: Sequence[str] | None = None, **defaults: Any) -> Flags:
+def parse(
+    description: str | None = None,
+    arguments: Sequence[str] | None = None,
+    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    **defaults: Any,
+) -> Flags:
     """The flags of the command line, or of `arguments`; `defaults` are those of the script.
 
     Both `--lr 0.1` and `--lr=0.1` will do. An unknown flag or a wrong value ends the program with exit code 2.
+    `choices={"model": ("cnn", "vit")}` adds a flag of the script's own, `--model`, by default the first.
     """
     start = Flags(**defaults)
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    choices = {
+    parser = argparse.ArgumentParser(
+        description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, values in choices.items():
+        parser.add_argument(f"--{name}", choices=values, default=values[0], help=f"default {values[0]}")
+    known = {
         "optim": sorted(OPTIMIZERS),
         "dtype": ["float32", "float64"],
         "backend": ["numpy", "cupy"],
         "execution": ["compiled", "eager"],
     }
     kinds: dict[str, Callable[[str], Any]] = {"steps": _positive, "batch_size": _positive, "lr": _rate, "seed": int}
-    for name, value in vars(start).items():
+    settings = {name: value for name, value in vars(start).items() if name != "chosen"}
+    for name, value in settings.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=kinds.get(name, str),
-            choices=choices.get(name),
+            choices=known.get(name),
             default=value,
             help=f"default {value}",
         )
-    return Flags(**vars(parser.parse_args(arguments)))
+    found = vars(parser.parse_args(arguments))
+    chosen = {name: found.pop(name) for name in choices}
+    return Flags(**found, chosen=chosen)
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,7 @@
 """Well-known models, each a short function or layer built from nn."""
 
 from tlverify.core.models.adversary import GAN as GAN
+from tlverify.core.models.adversary import Turn as Turn
 from tlverify.core.models.autoencoder import VAE as VAE
 from tlverify.core.models.autoencoder import VectorQuantizer as VectorQuantizer
 from tlverify.core.models.autoencoder import autoencoder as autoencoder

@@ -16,8 +16,8 @@ from tlverify.core.nn.state import need_key
 
 
 def autoencoder(sizes: Sequence[int]) -> nn.Sequential:
-    """An mlp of `sizes` = (features, ..., code) and its mirror image."""
-    return nn.Sequential(mlp(sizes), nn.ReLU(), mlp(sizes[::-1]))
+    """An mlp of `sizes` = (features, ..., code) and its mirror image; the code is any numbers."""
+    return nn.Sequential(mlp(sizes), mlp(sizes[::-1]))
 
 
 @dataclass(frozen=True)
