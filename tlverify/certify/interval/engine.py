@@ -30,7 +30,7 @@ ETA = 2.0**-1020
 SLACK = 1 + 2.0**-20  # covers the rounding of the error bounds themselves
 LARGEST = 2.0**500  # magnitudes stay below this, so that nothing overflows
 MAX_DENSE = 1 << 24
-CHUNK = 256  # rows propagated together
+CHUNK = 1 << 16  # entries of the widest value in rows that are propagated together
 
 Reaches = Mapping[str, tuple[Floats, float]]
 """`reach_of` a program"""
@@ -120,6 +120,7 @@ class Network:
             for value in program.values.values()
             if value.bias is not None
         }
+        self.chunk = max(64, CHUNK // max(value.size for value in program.values.values()))
         affine = {source for value in program.values.values() for source, _ in value.terms}
         self.only_relu = {value.source for value in program.values.values() if value.kind == "relu"} - affine
 
@@ -380,8 +381,8 @@ def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: 
     if not len(regions):
         return
     low, high = boxes.lower[name].copy(), boxes.upper[name].copy()
-    for first in range(0, len(regions), CHUNK):
-        at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
+    for first in range(0, len(regions), network.chunk):
+        at, index = regions[first : first + network.chunk], entries[first : first + network.chunk]
         start, constant = _units(network, name, index)
         seen: Seen | None = None if watch is None else dict.fromkeys(network.program.inputs)
         found = backward(network, reaches, boxes, at, start, constant, {}, seen=seen)
@@ -431,8 +432,8 @@ class Engine:
     def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
         network, root, reaches = self.prepare(program, bounds)
         result: list[Constant] = []
-        for start in range(0, len(jobs), CHUNK):
-            part = jobs[start : start + CHUNK]
+        for start in range(0, len(jobs), network.chunk):
+            part = jobs[start : start + network.chunk]
             boxes, at = root, numpy.zeros(len(part), dtype=numpy.intp)
             if any(job.path for job in part):
                 tables = [Boxes.of(bounds.along(job.path)) for job in part]
