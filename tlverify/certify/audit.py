@@ -26,7 +26,7 @@ from tlverify.graph import TlverifyError
 ARITHMETICS = ("exact", "fast", "interval", "z3")
 AUTO = "auto"  # stands for the one that is suited to a certificate
 Z3_SECONDS = 30.0  # for one claim
-EXACT_ROWS = 512  # bounds in a proof up to which `exact` is quick enough
+EXACT_WORK = 200_000  # bounds in a proof times values of the network up to which `exact` is quick enough
 TOO_WEAK = "not refuted"  # what the kernel says of a bound that is sound but does not suffice
 
 
@@ -68,7 +68,7 @@ class Answer:
     refutes: bool = False
 
 
-def suited(certificate: bytes) -> str:
+def suited(program: kernel.Program, certificate: bytes) -> str:
     """The arithmetic that checks a certificate in reasonable time: `exact` for short proofs and witnesses, `fast` for
     trees of phase splits and many bounds, `interval` for trees whose nodes bound neurons again. Malformed certificates
     are left to `exact`."""
@@ -82,7 +82,8 @@ def suited(certificate: bytes) -> str:
     if any(step.get("steps") for step in trees):
         return "interval"
     rows = sum(len(step[side]) for step in steps for side in ("lower", "upper") if type(step.get(side)) is list)
-    return "fast" if trees or rows > EXACT_ROWS else "exact"
+    work = rows * sum(value.size for value in program.values.values())
+    return "fast" if trees or work > EXACT_WORK else "exact"
 
 
 def check_in(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> kernel.Accepted:
@@ -91,7 +92,7 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
 
     Raises kernel.Rejected (Undecided and Refuted are of this kind), kernel.Malformed, AbsentArithmetic.
     """
-    name = suited(certificate) if name == AUTO else name
+    name = suited(program, certificate) if name == AUTO else name
     if name != "z3":
         try:
             return kernel.check_with(program, claim, certificate, _arithmetic(name))
@@ -117,7 +118,7 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
 
 def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> Answer:
     """What one arithmetic says, or with the name "auto" the suited one. Raises AbsentArithmetic."""
-    name = suited(certificate) if name == AUTO else name
+    name = suited(program, certificate) if name == AUTO else name
     begin = time.perf_counter()
     accepted, reason, step, refutes = None, "", "", False
     try:

@@ -154,7 +154,7 @@ class Deep:
         try:
             for data in proposals:
                 start = time.perf_counter()
-                name = suited(data)
+                name = suited(self.program, data)
                 try:
                     accepted = check_in(name, self.program, claim.data, data)
                 except (kernel.Rejected, kernel.Malformed) as rejection:
@@ -246,14 +246,15 @@ def _certify_batch(
         for proposal in chain(earlier, _quietly(propose(problem, progress, np.random.default_rng(seed)))):
             index, claim = proposal.index, claims[proposal.index]
             checking = time.perf_counter()
+            name = suited(trusted, proposal.data)
             try:
-                accepted = kernel.check_with(trusted, claim.data, proposal.data)
+                accepted = check_in(name, trusted, claim.data, proposal.data)
             except (kernel.Rejected, kernel.Malformed) as rejection:
                 reasons[index] = f"certificate rejected: {rejection}"
             else:
                 margin = progress.margin[index] if accepted.margin is None else as_float(accepted.margin)
                 point = read_witness(proposal.data, network.graph) if accepted.verdict == "falsified" else None
-                results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, point, 0.0, 0.0)
+                results[index] = Result(claim, accepted.verdict, "", proposal.data, margin, point, 0.0, 0.0, name)
                 progress.open[index] = False
             took = time.perf_counter() - checking
             check_seconds[index] += took

@@ -44,6 +44,7 @@ LOSSES: Mapping[str, Callable[..., Any]] = {
     "adversarial_cross_entropy": losses.AdversarialCrossEntropy,
     "bce_with_logits": losses.bce_with_logits,
     "cross_entropy": losses.cross_entropy,
+    "crown_cross_entropy": losses.CrownCrossEntropy,
     "hinge": losses.hinge,
     "huber": losses.huber,
     "interval_cross_entropy": losses.IntervalCrossEntropy,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tlverify.core import nn, ops, pytree, trace
 from tlverify.core.ops.apply import Value, apply
-from tlverify.graph import ShapeError, TlverifyError
+from tlverify.graph import Graph, ShapeError, TlverifyError
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ def interval_bounds(model: nn.Model, params: Any, lower: Value, upper: Value) ->
     """
     if tuple(lower.shape) != tuple(upper.shape):
         raise ShapeError(f"interval_bounds: lower is {list(lower.shape)}, upper is {list(upper.shape)}")
+    graph, values = propagated(model, params, lower, upper)
+    result = values[graph.outputs[0]]
+    return _lower(result), _upper(result)
+
+
+def propagated(model: nn.Model, params: Any, lower: Value, upper: Value) -> tuple[Graph, dict[str, Operand]]:
+    """The graph of the model on a value like `lower`, and what each of its values holds for inputs in the box."""
     traced = trace(model, params, lower)
     graph = traced.graph
     arguments = [*pytree.flatten(params)[0], Box(lower, upper), *traced.captured]
@@ -52,8 +59,7 @@ def interval_bounds(model: nn.Model, params: Any, lower: Value, upper: Value) ->
     values |= {declared.name: value for declared, value in zip(graph.inputs, arguments, strict=True)}
     for node in graph.nodes:
         values[node.name] = propagate(node.op, *(values[name] for name in node.inputs), **node.attributes)
-    result = values[graph.outputs[0]]
-    return _lower(result), _upper(result)
+    return graph, values
 
 
 def propagate(op: str, *operands: Operand, **attributes: Any) -> Operand:

@@ -136,5 +136,6 @@ def test_preorder_of_a_tree():
 def test_a_tree_whose_nodes_bound_again_is_for_interval():
     graph = net(2, 8, 8, 1, seed=2)
     statement = claim(graph, [at_least(graph, extremes(graph)[1] + 0.3)])
-    assert suited(proposed(graph, statement)[1][-1]) == "interval"
-    assert suited(b"nonsense") == "exact"
+    program, found, _ = proposed(graph, statement)
+    assert suited(program, found[-1]) == "interval"
+    assert suited(program, b"nonsense") == "exact"

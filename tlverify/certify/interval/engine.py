@@ -11,13 +11,14 @@ with |x| from the bounds at the root of the proof, so that |W| |x| is worked out
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
 import numpy.typing as npt
 
-from tlverify.certify.kernel.arithmetic import Constant, Interval
+from tlverify.certify.kernel.arithmetic import Constant, Interval, bits
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Dense, Map, Program, Value
@@ -30,7 +31,7 @@ ETA = 2.0**-1020
 SLACK = 1 + 2.0**-20  # covers the rounding of the error bounds themselves
 LARGEST = 2.0**500  # magnitudes stay below this, so that nothing overflows
 MAX_DENSE = 1 << 24
-CHUNK = 256  # rows propagated together
+CHUNK = 1 << 16  # entries of the widest value in rows that are propagated together
 
 Reaches = Mapping[str, tuple[Floats, float]]
 """`reach_of` a program"""
@@ -50,10 +51,11 @@ def gamma(n: int) -> float:
 def as_floats(integers: Sequence[int], exponent: int, what: str, exactly: bool = True) -> Floats:
     """integers * 2^exponent, if float64 holds each exactly; otherwise rounded, each by at most u of itself."""
     try:
-        array = numpy.array([float(v) for v in integers])
+        array = numpy.array(integers, dtype=numpy.float64)
     except OverflowError:
         raise Rejected("interval", f"{what} is too large for float64") from None
-    exact = not exactly or all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
+    exact = not (exactly and len(integers)) or bits(integers) <= 53
+    exact = exact or all(int(f) == v for f, v in zip(array.tolist(), integers, strict=True))
     used = array[array != 0]
     if not exact or (len(used) and not _in_range(used, exponent)):
         raise Rejected("interval", f"{what} has more digits or range than float64")
@@ -84,11 +86,15 @@ class Matrix:
             for row, pairs in enumerate(matrix.entries):
                 for index, c in pairs:
                     flat[row * matrix.columns + index] += c
-        rounded = flat if not matrix.inexact else [int(float(v)) for v in flat]
+        rounded, self.unit = flat, 0.0
+        if matrix.inexact:
+            rounded = [int(float(v)) for v in flat]
+            off = max(abs(v - w) for v, w in zip(flat, rounded, strict=True)) + 1
+            self.unit = float(numpy.ldexp(float(off) * SLACK, matrix.exponent))
         self.weight = as_floats(rounded, matrix.exponent, "a weight").reshape(shape)
         self.magnitude = numpy.abs(self.weight)
-        off = max(abs(v - w) for v, w in zip(flat, rounded, strict=True)) + 1
-        self.unit = float(numpy.ldexp(float(off) * SLACK, matrix.exponent)) if matrix.inexact else 0.0
+        for array in (self.weight, self.magnitude):  # shared by all that work on the program
+            array.setflags(write=False)
 
     def forward(self, x: Floats, weight: Floats) -> Floats:
         """x M^T for x (batch, in)."""
@@ -120,11 +126,18 @@ class Network:
             for value in program.values.values()
             if value.bias is not None
         }
+        self.chunk = max(64, CHUNK // max(value.size for value in program.values.values()))
         affine = {source for value in program.values.values() for source, _ in value.terms}
         self.only_relu = {value.source for value in program.values.values() if value.kind == "relu"} - affine
 
     def terms(self, value: Value) -> list[tuple[str, Matrix]]:
         return [(source, self.matrices[value.name, k]) for k, (source, _) in enumerate(value.terms)]
+
+
+@functools.lru_cache(maxsize=2)
+def network_of(program: Program) -> Network:
+    """Kept for the programs used last: a search and the check of what it found share it."""
+    return Network(program)
 
 
 @dataclass(frozen=True)
@@ -380,8 +393,8 @@ def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: 
     if not len(regions):
         return
     low, high = boxes.lower[name].copy(), boxes.upper[name].copy()
-    for first in range(0, len(regions), CHUNK):
-        at, index = regions[first : first + CHUNK], entries[first : first + CHUNK]
+    for first in range(0, len(regions), network.chunk):
+        at, index = regions[first : first + network.chunk], entries[first : first + network.chunk]
         start, constant = _units(network, name, index)
         seen: Seen | None = None if watch is None else dict.fromkeys(network.program.inputs)
         found = backward(network, reaches, boxes, at, start, constant, {}, seen=seen)
@@ -419,7 +432,7 @@ class Engine:
     def prepare(self, program: Program, bounds: Bounds) -> tuple[Network, Boxes, Reaches]:
         """The program, the table as one region, and what `reach_of` says of it."""
         if self._network is None or self._network.program is not program:
-            self._network, self._root = Network(program), None
+            self._network, self._root = network_of(program), None
         seen = list(bounds.values())
         same = len(seen) == len(self._seen) and all(a is b for a, b in zip(seen, self._seen, strict=True))
         if self._root is None or not same:
@@ -431,8 +444,8 @@ class Engine:
     def __call__(self, program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
         network, root, reaches = self.prepare(program, bounds)
         result: list[Constant] = []
-        for start in range(0, len(jobs), CHUNK):
-            part = jobs[start : start + CHUNK]
+        for start in range(0, len(jobs), network.chunk):
+            part = jobs[start : start + network.chunk]
             boxes, at = root, numpy.zeros(len(part), dtype=numpy.intp)
             if any(job.path for job in part):
                 tables = [Boxes.of(bounds.along(job.path)) for job in part]

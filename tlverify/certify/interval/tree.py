@@ -35,7 +35,7 @@ from tlverify.certify.kernel.reader import fields
 from tlverify.certify.kernel.tree import Tree, combination, read_tree
 from tlverify.certify.leaves import Bytes, Payload, Shape
 
-BLOCK = 512  # nodes worked on together
+BLOCK = 1024  # nodes worked on together
 
 
 @dataclass(frozen=True)

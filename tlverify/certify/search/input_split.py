@@ -30,9 +30,10 @@ from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
 from tlverify.certify.tree_writer import tree
 
-BLOCK = 256  # parts bounded together
-PHASE_LIMIT = 8  # unstable neurons up to which phases are split
-ATTACK_SHARE = 0.2  # of the time, after the first round
+BLOCK = 1024  # parts bounded together
+PHASE_LIMIT = 12  # unstable neurons up to which phases are split
+ATTACK_SHARE = 0.2  # of the time, for the first ATTACKS rounds; then a fifth of that
+ATTACKS = 12
 
 
 def propose_boxes(
@@ -56,7 +57,8 @@ def propose_boxes(
         score = bad.badness(forward(layers, candidates)[1])[0]
         best = candidates[score.argmax()]
         now = time.perf_counter()
-        if score.max() < 0 and attacking <= ATTACK_SHARE * (now - begin):
+        share = ATTACK_SHARE if rounds < ATTACKS else ATTACK_SHARE / 5
+        if score.max() < 0 and attacking <= share * (now - begin):
             best, reached = attack(layers, bad, inner[:, 0], inner[:, 1], rng)
             attacking += time.perf_counter() - now
             rounds += 1

@@ -10,6 +10,7 @@ from tlverify.train.losses.classification import cross_entropy as cross_entropy
 from tlverify.train.losses.classification import hinge as hinge
 from tlverify.train.losses.classification import multiclass_hinge as multiclass_hinge
 from tlverify.train.losses.classification import nll as nll
+from tlverify.train.losses.crown import CrownCrossEntropy as CrownCrossEntropy
 from tlverify.train.losses.regression import cosine as cosine
 from tlverify.train.losses.regression import huber as huber
 from tlverify.train.losses.regression import kl_divergence as kl_divergence
