@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlverify.certify import Inequality, box, certify, kernel
+from tlverify.certify import Inequality, box, certify, kernel, prove
 from tlverify.certify.audit import check_all, suited
 from tlverify.certify.search.input_split import Tree, propose_boxes
 from tlverify.certify.search.layers import layers_of
@@ -95,6 +95,20 @@ def test_verdicts_on_both_sides_of_what_is_reached(seed):
     (result,) = certify(graph, [claim(graph, [at_least(graph, 3 * abs(top) + 10)])], seed=seed)
     assert result.verdict == "verified"
     assert result.arithmetic in ("exact", "interval")
+
+
+@pytest.mark.parametrize("few", [0, 99])
+def test_multipliers_are_of_the_inequality_as_the_kernel_scales_it(few, monkeypatch):
+    """A bound of p / 21 is scaled by 21 beside the phases of the path: what is proposed is accepted."""
+    monkeypatch.setattr(prove, "FEW_INPUTS", few)
+    monkeypatch.setattr(prove, "prepare", lambda graph: None)
+    monkeypatch.setattr(prove, "supported", lambda graph: False)
+    graph = net(3, 8, 8, 1, seed=3)
+    bound = Fraction(round(21 * extremes(graph)[1]) + (30 if few else 60), 21)
+    (result,) = certify(graph, [claim(graph, [at_least(graph, bound)])])
+    assert "rejected" not in result.reason
+    assert result.verdict == "verified"
+    assert result.stats["leaves"] > 1
 
 
 def test_same_seed_same_certificate():

@@ -11,7 +11,7 @@ import numpy as np
 from tlverify.certify.claim import Claim
 from tlverify.certify.search.fold import Box, Folding, Rows
 from tlverify.certify.search.layers import Array, Layers
-from tlverify.certify.search.problem import inside, nearest
+from tlverify.certify.search.problem import inside, nearest, odd_scale
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Goal:
 
 
 def goals_of(layers: Layers, claim: Claim) -> list[Goal]:
-    """A goal for each disjunct, in order."""
+    """A goal for each disjunct, in order; its rows are as the kernel scales them, for which its multipliers are."""
     goals = []
     for disjunct in claim.bad:
         rows: dict[str, Array] = {}
@@ -38,8 +38,10 @@ def goals_of(layers: Layers, claim: Claim) -> list[Goal]:
             for name, index, coefficient in inequality.terms:
                 if name not in rows:
                     rows[name] = np.zeros((len(disjunct), layers.visible[name].bias.size))
-                rows[name][r, index] += nearest(coefficient)
-        goals.append(Goal(rows, np.array([nearest(inequality.bound) for inequality in disjunct])))
+                rows[name][r, index] += nearest(coefficient * odd_scale(inequality))
+        goals.append(
+            Goal(rows, np.array([nearest(inequality.bound * odd_scale(inequality)) for inequality in disjunct]))
+        )
     return goals
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.claim import Claim
+from tlverify.certify.claim import Claim, Inequality
 from tlverify.certify.search.bounds import Floats, Network
 
 
@@ -93,6 +93,14 @@ LARGEST = 1e300  # ends, bounds and coefficients are held to this; the kernel ha
 def nearest(value: Fraction) -> float:
     """The nearest float64, held to LARGEST."""
     return float(min(max(value, -Fraction(LARGEST)), Fraction(LARGEST)))
+
+
+def odd_scale(inequality: Inequality) -> int:
+    """What the kernel multiplies an inequality with, so that its numbers are binary fractions (and its multipliers are
+    of the scaled one): the least odd number that does."""
+    denominators = (inequality.bound.denominator, *(c.denominator for *_, c in inequality.terms))
+    common = math.lcm(*denominators)
+    return common // (common & -common)
 
 
 def _below(value: Fraction) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from tlverify.certify.kernel import RULES
 from tlverify.certify.kernel.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.proof import STEPS, Goal, Machine
+from tlverify.certify.search.problem import nearest
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -68,15 +70,17 @@ def prepare_root(program: Program, claim: Claim) -> Root:
 
 
 def _bad_set(program: Program, goal: Goal) -> tuple[dict[str, Floats], Floats, list[Ints]]:
-    conjuncts = [inequality for disjunct in goal.bad for inequality in disjunct]
+    """Inequalities as the kernel scales them: its multipliers are for these."""
+    conjuncts = [inequality.integral for disjunct in goal.bad for inequality in disjunct]
     ends = np.cumsum([0, *map(len, goal.bad)])
     rows: dict[str, Floats] = {}
-    for k, inequality in enumerate(conjuncts):
-        for name, index, coefficient in inequality.terms:
+    bounds = np.zeros(len(conjuncts))
+    for k, (terms, bound, exponent) in enumerate(conjuncts):
+        bounds[k] = nearest(bound * Fraction(2) ** exponent)
+        for name, index, coefficient in terms:
             if name not in rows:
                 rows[name] = np.zeros((len(conjuncts), program.values[name].size))
-            rows[name][k, index] = float(coefficient)
-    bounds = np.array([float(inequality.bound) for inequality in conjuncts])
+            rows[name][k, index] = nearest(coefficient * Fraction(2) ** exponent)
     return rows, bounds, [np.arange(a, b) for a, b in pairwise(ends)]
 
 
