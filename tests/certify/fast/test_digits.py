@@ -74,3 +74,16 @@ def test_rows_are_the_kernels(values, exponent, count):
         assert all(v in (0, -1) for v in top)
     else:
         assert (row[:, 0].tolist(), int(own[0]), bool(floored[0])) == (expected.integers, expected.exponent, dropped)
+
+
+def test_a_zero_column_changes_no_other() -> None:
+    """Beside a column of zeros, one whose low digits are all 0 is shortened as if it were alone."""
+    low, high = np.zeros((2, 2)), np.array([[0.0, 3.0], [0.0, -5.0]])
+    rows, exponent, floored, undone = digits.shorten([low, high], np.zeros(2, dtype=int), np)
+    known, dropped = arithmetic.shorten(arithmetic.Vector([3 << 22, -5 << 22], 0))
+    assert (rows[:, 1].tolist(), exponent[1], floored[1], undone.any()) == (
+        known.integers,
+        known.exponent,
+        dropped,
+        False,
+    )

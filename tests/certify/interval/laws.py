@@ -359,6 +359,29 @@ def dead_where_it_is_used(interval: SimpleNamespace) -> None:
         exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
 
 
+def one_alive_entry_is_not_all(interval: SimpleNamespace) -> None:
+    """Rows that hold the one entry which is alive are not taken for rows of all: neither on an input that only a ReLU
+    uses, nor on a ReLU of a ReLU."""
+    for again in (False, True):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((3,), "float32"))
+        relu = builder.node("relu", x)
+        if again:
+            eye, zeros = builder.parameter(np.eye(3, dtype="float32")), builder.parameter(np.zeros(3, "float32"))
+            relu = builder.node("relu", builder.node("relu", builder.node("linear", x, eye, zeros)))
+        ones, zero = builder.parameter(np.ones((1, 3), "float32")), builder.parameter(np.zeros(1, "float32"))
+        graph = builder.build(builder.node("linear", relu, ones, zero))
+        close = {"rule": "close", "multipliers": [["1"]], "slopes": {}, "cuts": []}
+        for alive in range(3):
+            ends = ([-2, -2, -2], [-1, -1, -1])
+            ends[0][alive], ends[1][alive] = 1, 2  # the sum is in [1, 2]
+            for sign, bound in ((1, Fraction(3, 2)), (-1, Fraction(-3, 2))):
+                row = Inequality(((graph.outputs[0], 0, Fraction(sign)),), bound, False)
+                claim = box(graph, {"x": ends}, [[row]])
+                certificate = proof(claim.digest, exact_laws.machine_steps(close, graph=graph))
+                exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
+
+
 def _of_the_kernel(law: Any) -> Any:
     return lambda interval: law(interval.checker)
 
@@ -374,6 +397,7 @@ LAWS = {
     "disjuncts_of_trees_count": disjuncts_of_trees_count,
     "slopes_are_at_most_1": slopes_are_at_most_1,
     "dead_where_it_is_used": dead_where_it_is_used,
+    "one_alive_entry_is_not_all": one_alive_entry_is_not_all,
     **{
         law.__name__: _of_the_kernel(law)
         for law in (

@@ -42,6 +42,8 @@ MUTANTS = [
     ("alive is above 0 for certain", "engine", "((high > 0) | (low >= 0)).any(0)", "(low >= 0).any(0)", TABLES),
     ("dead where it is used as it is", "engine", 'if value.kind == "relu"} - affine', 'if value.kind == "relu"}', "dead_where_it_is_used"),
     ("dead where a pass starts", "engine", "if name in network.only_relu and name not in start else", "if name in network.only_relu else", "dead_where_it_is_used"),
+    ("one entry of an input for all", "engine", "self.only_relu -= set(program.inputs)", "pass", "one_alive_entry_is_not_all"),
+    ("row of a relu of a relu lost", "engine", "part if into is None else part[..., into]", "part if into is None else 0 * part[..., into]", "one_alive_entry_is_not_all"),
     ("second use overwrites the first", "engine", "pending[name] = pending[name] + part", "pending[name] = part", TABLES),
     ("upper ends of another part", "engine", "all_of([t.upper for t in tables])", "all_of([t.upper for t in tables[::-1]])", TABLES),
     # tree.py

@@ -76,7 +76,7 @@ def shorten(digits: list[Array], exponent: Array, xp: ModuleType) -> tuple[Array
     undone = own == 0 if low else xp.zeros(len(exponent), dtype=bool)
     drop = own + (places - COEFFICIENT_BITS)
     if undone.any():
-        zero = ~(undone & high.any(0))
+        zero = undone & ~high.any(0)
         for digit in low:
             zero &= ~digit.any(0)
         undone &= ~zero

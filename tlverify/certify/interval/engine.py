@@ -129,6 +129,7 @@ class Network:
         self.chunk = max(64, CHUNK // max(value.size for value in program.values.values()))
         affine = {source for value in program.values.values() for source, _ in value.terms}
         self.only_relu = {value.source for value in program.values.values() if value.kind == "relu"} - affine
+        self.only_relu -= set(program.inputs)  # whose ends are taken whole
 
     def terms(self, value: Value) -> list[tuple[str, Matrix]]:
         return [(source, self.matrices[value.name, k]) for k, (source, _) in enumerate(value.terms)]
@@ -333,9 +334,11 @@ def backward(
             lost = gamma(n + 2) * (numpy.abs(row) * far).sum(-1)
         elif value.kind == "relu":
             part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
-            if held is not None and columns(value.source) is None:
+            into = columns(value.source)
+            if held is not None and into is not held:
                 part = spread(part, held, n)
-            lost = lost + _join(pending, value.source, part, columns(value.source), boxes, at)
+                part = part if into is None else part[..., into]
+            lost = lost + _join(pending, value.source, part, into, boxes, at)
         else:
             (vector, far_sum), bias = reaches[name], network.biases.get(name, numpy.zeros(n))
             if held is not None:
