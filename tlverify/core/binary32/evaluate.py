@@ -19,10 +19,9 @@ from tlverify.graph.types import fraction
 Rule = Callable[[Execution, Node, Sequence[Any]], Any]
 
 # These choose, order or negate numbers and never round. Comparisons read subnormal numbers as they are.
-EXACT = frozenset(
-    ["abs", "argmax", "broadcast_to", "clamp", "concat", "detach", "equal", "greater", "max", "max_pool2d", "maximum"]  # noqa: RUF005, E501
-    + ["minimum", "neg", "pad", "relu", "reshape", "slice", "transpose", "where", "windows"]
-)
+_CHOOSING = {"abs", "argmax", "clamp", "equal", "greater", "max", "max_pool2d", "maximum", "minimum", "neg", "relu"}
+_MOVING = {"broadcast_to", "concat", "detach", "pad", "reshape", "slice", "transpose", "where", "windows"}
+EXACT = frozenset(_CHOOSING | _MOVING)
 
 
 def run_binary32(
