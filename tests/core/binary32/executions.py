@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tlverify.core.binary32 import Execution, Mode, Order
 from tlverify.graph import GraphBuilder, Type
-import itertools
 
 ORDERS = [Order(), Order(reverse=True), Order("pairwise"), Order("blocked", 4), Order("blocked", 7, seed=1)]
 ORDERS += [Order(seed=2), Order("pairwise", seed=3)]
