@@ -154,3 +154,10 @@ def test_box_refuses_what_does_not_fit_the_graph(ranges, bad):
 def test_box_takes_any_kind_of_number():
     claim = box(affine([[1, 1]], [0]), {"x": ([0.1, "1/3"], [Decimal("0.5"), 1])}, [[above(SUM, 0, 1)]])
     assert claim.lower["x"] == (Fraction(1, 10), Fraction(1, 3))
+
+
+def test_numbers_of_numpy_are_taken_as_they_are_stored():
+    assert exact(np.float32(0.1)) == Fraction(float(np.float32(0.1)))
+    assert exact(np.int64(3)) == 3
+    with pytest.raises(ClaimError, match="expected a finite number"):
+        exact(np.float32("nan"))

@@ -127,3 +127,28 @@ def test_a_plain_function_is_a_model():
 
     weight = np.float32([[1, -1, 0, 2]])
     np.testing.assert_allclose(trace(model, {"w": weight}, X)({"w": weight}, X), np.maximum(X @ weight.T, 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (nn.ReLU, r"layer 1: expected a layer, .*found the class ReLU; make a layer of it, as in ReLU\(...\)"),
+        ([nn.ReLU()], r"found list; give the layers one by one, as in Sequential\(\*layers\)"),
+        (abs, r"found the function abs; nn.Function\(abs\) makes a layer of it"),
+    ],
+)
+def test_what_is_no_layer_is_named_with_its_remedy(layer, reason):
+    with pytest.raises(GraphError, match=reason):
+        nn.Sequential(nn.Linear(2, 3), layer)
+
+
+def test_a_layer_of_ones_own_may_do_without_check():
+    class Double:
+        def init(self, rng):
+            return {}
+
+        def __call__(self, params, x):
+            return x + x
+
+    model = nn.Sequential(nn.Linear(2, 3), Double(), nn.Linear(3, 1))
+    assert "Double" in repr(model)

@@ -90,10 +90,15 @@ class Claim:
 
 
 def exact(value: Number, what: str = "number") -> Fraction:
-    """The rational that a number is written as: 0.02 is 1/50, not the float nearest to it."""
+    """The rational that a number is written as: 0.02 is 1/50, not the float nearest to it.
+
+    Numbers of NumPy are taken as they are stored, like the entries of an array.
+    """
     try:
+        if isinstance(value, np.generic):
+            return Fraction(value.item())
         return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
-    except (ValueError, ZeroDivisionError, OverflowError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         raise ClaimError(f"{what}: expected a finite number such as 0.02 or 1/50, found {value!r}") from None
 
 
@@ -136,7 +141,8 @@ def robustness(
         center = [Fraction(value) for value in point.ravel().tolist()]
         lower, upper = [max(c - radius, low) for c in center], [min(c + radius, high) for c in center]
         if any(a > b for a, b in zip(lower, upper, strict=True)):
-            raise ClaimError(f"centers: example {row} is farther than epsilon from the clip range [{low}, {high}]")
+            found = f"example {row} is farther than epsilon from the clip range [{low}, {high}]"
+            raise ClaimError(f"centers: {found}; give the range of the data, as in clip=(-1, 1)")
         region = {
             "kind": "linf_ball",
             "input": source.name,

@@ -58,12 +58,12 @@ class Result:
     Ctrl-C, or there was an `obstacle` that kept the search from being made at all.
     """
 
-    claim: Claim
+    claim: Claim = field(repr=False)
     verdict: str
     reason: str
-    certificate: bytes | None
+    certificate: bytes | None = field(repr=False)
     margin: float
-    witness: dict[str, npt.NDArray[np.float64]] | None
+    witness: dict[str, npt.NDArray[np.float64]] | None = field(repr=False)
     search_seconds: float
     check_seconds: float
     arithmetic: str = "exact"

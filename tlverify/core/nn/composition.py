@@ -11,7 +11,7 @@ import numpy as np
 
 from tlverify.core import ops
 from tlverify.core.nn import state as stateful
-from tlverify.core.nn.layers import Layer, Params
+from tlverify.core.nn.layers import Layer, Params, check_layer, require_layer
 from tlverify.core.nn.shapes import PartialShape, agree, shape_text
 from tlverify.graph import GraphError, ShapeError
 
@@ -26,6 +26,8 @@ class Sequential:
     layers: tuple[Layer, ...]
 
     def __init__(self, *layers: Layer) -> None:
+        for i, layer in enumerate(layers):
+            require_layer("Sequential", i, layer)
         object.__setattr__(self, "layers", layers)
         self.check((...,))
 
@@ -63,7 +65,7 @@ class Sequential:
         source = "the input"
         for i, layer in enumerate(self.layers):
             try:
-                following = layer.check(shape)
+                following = check_layer(layer, shape)
             except ShapeError as error:
                 found = f"{source} {'has shape' if i == 0 else 'gives'} {shape_text(shape)}"
                 raise ShapeError(f"Sequential: layer {i} {error}, but {found}") from None
@@ -81,6 +83,7 @@ class Residual:
     layer: Layer
 
     def __post_init__(self) -> None:
+        require_layer("Residual", 0, self.layer)
         self.check((...,))
 
     def init(self, rng: np.random.Generator) -> Params:
@@ -97,7 +100,7 @@ class Residual:
         return ops.add(x, y), state
 
     def check(self, shape: PartialShape) -> PartialShape:
-        result = self.layer.check(shape)
+        result = check_layer(self.layer, shape)
         if not agree(shape, result):
             raise ShapeError(f"{self} expects a layer that keeps the shape, which gives {shape_text(result)}")
         return result if shape[:1] == (...,) else shape
@@ -116,6 +119,8 @@ class Parallel:
     def __init__(self, *layers: Layer, concat: int | None = None) -> None:
         if not layers:
             raise GraphError("Parallel: expected one or more layers, found none")
+        for i, layer in enumerate(layers):
+            require_layer("Parallel", i, layer)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "concat", concat)
 
@@ -138,7 +143,7 @@ class Parallel:
         return self._join(results), new
 
     def check(self, shape: PartialShape) -> PartialShape:
-        shapes = [layer.check(shape) for layer in self.layers]
+        shapes = [check_layer(layer, shape) for layer in self.layers]
         if any(... in found for found in shapes):
             return (...,)
         first, *others = shapes

@@ -9,6 +9,7 @@ import numpy as np
 
 from tlverify.core import pytree
 from tlverify.core.nn.composition import Sequential
+from tlverify.core.nn.layers import check_layer
 from tlverify.core.nn.shapes import shape_text
 from tlverify.core.nn.state import apply as apply_model
 from tlverify.core.ops.apply import apply
@@ -48,8 +49,9 @@ def export_graph(
     return bind(traced.graph, dict(zip(inputs, [*leaves, *buffers], strict=False)), names)
 
 
-def summary(model: Any, input_shape: Sequence[int]) -> str:
+def summary(model: Any, input_shape: int | Sequence[int]) -> str:
     """A table of layers, output shapes and parameter counts; ShapeError if they do not fit the input."""
+    input_shape = (input_shape,) if isinstance(input_shape, int) else input_shape
     if not hasattr(model, "check"):
         raise GraphError(
             f"summary: expected a layer or Sequential, found {model!r}; print(export_graph(...)) shows any model"
@@ -59,7 +61,7 @@ def summary(model: Any, input_shape: Sequence[int]) -> str:
     shape, total = tuple(input_shape), 0
     rows = [("", "input", shape_text(shape), "")]
     for i, layer in enumerate(layers):
-        shape = layer.check(shape)
+        shape = check_layer(layer, shape)
         leaves, _ = pytree.flatten(layer.init(np.random.default_rng(0)))
         count = sum(int(leaf.size) for leaf in leaves)
         total += count

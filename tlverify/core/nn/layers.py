@@ -19,7 +19,8 @@ Params = Any
 class Layer(Protocol):
     """What Sequential composes. `init` gives an empty dict if there are no parameters.
 
-    A layer that has state or draws random numbers has `init_state` and `apply` besides; see `nn.state`.
+    A layer of your own may do without `check`: its shapes are then known when it runs. One that has state or draws
+    random numbers has `init_state` and `apply` besides; see `nn.state`.
     """
 
     def init(self, rng: np.random.Generator) -> Params: ...
@@ -28,6 +29,28 @@ class Layer(Protocol):
 
     def check(self, shape: PartialShape) -> PartialShape:
         """The shape of the result; ShapeError, which begins with the layer, if the input does not fit."""
+
+
+def check_layer(layer: Any, shape: PartialShape) -> PartialShape:
+    """The shape of the result, unknown where the layer has no `check`."""
+    return layer.check(shape) if hasattr(layer, "check") else (...,)
+
+
+def require_layer(owner: str, i: int, layer: Any) -> None:
+    """GraphError unless `layer` is one, which says how to make one of a function, a class or a list."""
+    if not isinstance(layer, type) and hasattr(layer, "init") and callable(layer):
+        return
+    found, remedy = type(layer).__name__, "see nn.Layer"
+    if isinstance(layer, type):
+        found, remedy = f"the class {layer.__name__}", f"make a layer of it, as in {layer.__name__}(...)"
+    elif isinstance(layer, list | tuple):
+        remedy = f"give the layers one by one, as in {owner}(*layers)"
+    elif callable(layer):
+        name = getattr(layer, "__name__", "function")
+        found, remedy = f"the function {name}", f"nn.Function({name}) makes a layer of it"
+    raise GraphError(
+        f"{owner}: layer {i}: expected a layer, with init(rng) and (params, x) -> y, found {found}; {remedy}"
+    )
 
 
 @dataclass(frozen=True)
