@@ -10,7 +10,7 @@ import numpy as np
 from tlverify.core import pytree
 from tlverify.core.nn.composition import Sequential
 from tlverify.core.nn.layers import check_layer
-from tlverify.core.nn.shapes import shape_text
+from tlverify.core.nn.shapes import PartialShape, shape_text
 from tlverify.core.nn.state import apply as apply_model
 from tlverify.core.ops.apply import apply
 from tlverify.core.tensor import Tensor
@@ -58,7 +58,8 @@ def summary(model: Any, input_shape: int | Sequence[int]) -> str:
         )
     model.check(tuple(input_shape))
     layers = model.layers if isinstance(model, Sequential) else (model,)
-    shape, total = tuple(input_shape), 0
+    shape: PartialShape = tuple(input_shape)
+    total = 0
     rows = [("", "input", shape_text(shape), "")]
     for i, layer in enumerate(layers):
         shape = check_layer(layer, shape)
