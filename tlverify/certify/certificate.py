@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,17 @@ def proof(claim_digest: str, steps: Sequence[dict[str, Any]], payload: bytes = b
     return _certificate(claim_digest, "proof", listed + payload, steps=len(listed))
 
 
-def witness(claim_digest: str, inputs: Sequence[npt.NDArray[np.floating[Any]]]) -> bytes:
-    """A counterexample to a claim: every input of the graph in order, kept as float64, which is exact."""
+def witness(
+    claim_digest: str,
+    inputs: Sequence[npt.NDArray[np.floating[Any]]],
+    orders: Mapping[str, Mapping[str, Any]] | None = None,
+) -> bytes:
+    """A counterexample to a claim: every input of the graph in order, kept as float64, which is exact.
+
+    For a claim about float32, `orders` says in which order the sums of values are executed, {} that all are sequential.
+    """
     body = b"".join(np.ascontiguousarray(value, dtype="<f8").tobytes() for value in inputs)
-    return _certificate(claim_digest, "witness", body)
+    return _certificate(claim_digest, "witness", body, **({} if orders is None else {"orders": orders}))
 
 
 def read_witness(data: bytes, graph: Graph) -> dict[str, npt.NDArray[np.float64]]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -17,9 +17,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify import kernel
 from tlverify.graph import Graph, TlverifyError, canonical_json, digest
 
 Number = int | float | str | Decimal | Fraction
+Semantics = str | Mapping[str, str | int]
+
+ANY_ORDER: Mapping[str, str | int] = {"rounding": "nearest", "subnormals": "any", "operands": "float32", "depth": 0}
+SEMANTICS: Mapping[str, Semantics] = {
+    "real": "real",
+    "float32": ANY_ORDER,
+    "ieee-any-order": ANY_ORDER,
+    "numpy-cpu": {**ANY_ORDER, "subnormals": "gradual"},
+    "cuda-no-tf32": ANY_ORDER,
+    "cuda-tf32": {**ANY_ORDER, "operands": "tf32-truncated"},
+    "any-rounding": {**ANY_ORDER, "rounding": "any"},
+}
+"""Arithmetics that a claim may be about, by name: real numbers, or a contract that float32 executions keep. What they
+rest on is in docs/float32.md."""
 
 
 class ClaimError(TlverifyError):
@@ -48,7 +63,7 @@ class Claim:
     """No input of the region reaches the bad set.
 
     `region` is the JSON data of each input's region; `lower` and `upper` its exact ends, flat, by input name.
-    `bad` is a disjunction of conjunctions.
+    `bad` is a disjunction of conjunctions. `semantics` is "real" or the JSON data of a contract.
     """
 
     graph_digest: str
@@ -56,7 +71,11 @@ class Claim:
     lower: dict[str, tuple[Fraction, ...]]
     upper: dict[str, tuple[Fraction, ...]]
     bad: tuple[tuple[Inequality, ...], ...]
-    semantics: str = "real"
+    semantics: Semantics = "real"
+
+    def under(self, semantics: Semantics) -> Claim:
+        """The same about another arithmetic: a name in SEMANTICS, or a contract."""
+        return replace(self, semantics=read_semantics(semantics))
 
     @cached_property
     def data(self) -> bytes:
@@ -77,16 +96,34 @@ class Claim:
                 "format": "tlverify.claim",
                 "version": 1,
                 "graph": self.graph_digest,
-                "semantics": self.semantics,
+                "semantics": self.semantics if isinstance(self.semantics, str) else dict(self.semantics),
                 "region": list(self.region),
                 "bad": disjuncts,
             }
         )
 
+    @property
+    def sequential(self) -> dict[str, Any] | None:
+        """The orders of a witness whose execution is sequential; None if the claim is about real numbers."""
+        return None if self.semantics == "real" else {}
+
     @cached_property
     def digest(self) -> str:
         """Hexadecimal sha256 of `data`."""
         return hashlib.sha256(self.data).hexdigest()
+
+
+def read_semantics(given: Semantics) -> Semantics:
+    """What a claim's file says for a name in SEMANTICS, or for a contract. ClaimError if there is no such."""
+    if isinstance(given, str):
+        if given not in SEMANTICS:
+            raise ClaimError(f"semantics: expected one of {', '.join(SEMANTICS)}, found {given!r}")
+        return SEMANTICS[given]
+    try:
+        kernel.read_contract(dict(given))
+    except kernel.Malformed as error:
+        raise ClaimError(f"semantics: {error}") from None
+    return given
 
 
 def exact(value: Number, what: str = "number") -> Fraction:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,18 +82,24 @@ def check_files(
     FilesError if a file is missing; kernel.Malformed if the graph cannot be read.
     """
     if graph is not None and is_onnx(graph):
-        network = kernel.read_program(*to_bytes(load_graph(graph)))
+        structure, stored = to_bytes(load_graph(graph))
     else:
         location: Place = Path(graph) if graph is not None else _graph_beside(certificates[0])
         parameters = _beside(location, location.name.removesuffix(GRAPH) + ".safetensors")
-        network = kernel.read_program(_read(location), _read(parameters))
+        structure, stored = _read(location), _read(parameters)
+    network = functools.lru_cache(partial(kernel.read_program, structure, stored))
+    network(None)
     for place in certificates:
         yield _check(network, place, arithmetic)
 
 
-def _check(network: kernel.Program, place: Place, arithmetic: str) -> Checked:
+def _check(read: Callable[[kernel.Contract | None], kernel.Program], place: Place, arithmetic: str) -> Checked:
     claim = _read(_beside(place, place.name.removesuffix(CERTIFICATE) + CLAIM))
     data = _read(place)
+    try:
+        network = read(kernel.contract_of(claim))
+    except kernel.Malformed as malformed:  # the claim, or the graph as it must be read for it
+        return Checked(place.name, "malformed", str(malformed), None, 0.0, len(data), ())
     if arithmetic == "all":
         answers = audit.check_all(network, claim, data)
     else:

@@ -93,14 +93,15 @@ def certify(
     machine, unless a timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and
     KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the kernel cannot read the graph.
     """
-    try:
-        trusted = kernel.read_program(*to_bytes(graph))
-    except kernel.Malformed as error:
-        raise UnsupportedOp(f"the graph cannot be certified: {error}") from None
-    deep = Deep(graph, trusted, timeout, seed, report)
+    deep = _deep(graph, None, timeout, seed, report)
+    trusted = deep.program
     network = prepare(graph) if supported(graph) else None
-    for _, group in groupby(claims, form):
+    for (semantics, _), group in groupby(claims, lambda claim: (claim.semantics, form(claim))):
         same = list(group)
+        contract = None if semantics == "real" else kernel.contract_of(same[0].data)
+        if contract != trusted.contract:
+            deep = _deep(graph, contract, timeout, seed, report)
+            trusted = deep.program
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
             earlier: list[Result | None] = [None] * len(part)
@@ -120,6 +121,15 @@ def certify(
                     break
             if stopped:
                 raise KeyboardInterrupt
+
+
+def _deep(
+    graph: Graph, contract: kernel.Contract | None, timeout: float | None, seed: int, report: Report | None
+) -> Deep:
+    try:
+        return Deep(graph, kernel.read_program(*to_bytes(graph), contract), timeout, seed, report)
+    except kernel.Malformed as error:
+        raise UnsupportedOp(f"the graph cannot be certified: {error}") from None
 
 
 class Deep:

@@ -21,7 +21,7 @@ MUTANTS = [
     ("rounding of the center lost", "engine", " + far * gamma(n)", "", TABLES),
     ("rounding of a forward bound lost", "engine", "low, high = center - around, center + around", "low, high = center - around * 0.5, center + around * 0.5", TABLES),
     ("radius lost", "engine", "around = around + matrix.forward(width, matrix.magnitude) * (1 + gamma(n)) + far * gamma(n)", "around = around + far * gamma(n)", TABLES),
-    ("signed radius", "engine", "matrix.forward(width, matrix.magnitude)", "matrix.forward(width, matrix.weight)", TABLES),
+    ("signed radius", "engine", "matrix.forward(width, matrix.magnitude) * (1 + gamma(n))", "matrix.forward(width, matrix.weight) * (1 + gamma(n))", TABLES),
     ("chord of a wider range", "engine", "high / width", "high / (width + 1)", TABLES),
     ("chord for the lower line", "engine", "taken = numpy.minimum(row, 0.0)", "taken = numpy.maximum(row, 0.0)", TABLES),
     ("intercept lost", "engine", "gained = -numpy.einsum(", "gained = 0 * numpy.einsum(", TABLES),

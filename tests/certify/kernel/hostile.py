@@ -283,7 +283,7 @@ CLAIM_CASES: dict[str, tuple[tuple, Any, str]] = {
     "other format": (("format",), "tlverify.graph", "expected format 'tlverify.claim'"),
     "version 2": (("version",), 2, "version 2 is not 1"),
     "another graph": (("graph",), "0" * 64, "it is about graph '000"),
-    "other semantics": (("semantics",), "float32", "semantics 'float32' is not one of real"),
+    "other semantics": (("semantics",), "float32", "semantics 'float32' is neither"),
     "no region": (("region",), [], "expected every input of ['x']"),
     "region is no object": (("region", 0), "x", "kind 'None' is not one of"),
     "unknown kind": (("region", 0, "kind"), "l2_ball", "kind 'l2_ball' is not one of"),

@@ -21,7 +21,7 @@ from tlverify.certify.fast.selftest import self_test
 from tlverify.certify.kernel.arithmetic import Constant, Interval, accumulate
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, propagate, reduce
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.program import Map, Program, reach
+from tlverify.certify.kernel.program import Map, Program, error_of, reach
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ def run(prepared: Prepared, batch: Batch) -> None:
                     batch.undone |= xp.abs(row).sum(0) * DIGIT >= EXACT
                 gained = prepared.product(parts, row, batch.undone)
                 _gain(batch, list(gained), exponent + value.bias.exponent, xp)
+            if value.rounding is not None:
+                _gain_error(prepared, batch, name, row, exponent)
 
 
 def _gain_reach(prepared: Prepared, batch: Batch, source: str, matrix: Map, row: Array, exponent: Array) -> None:
@@ -118,6 +120,16 @@ def _gain_reach(prepared: Prepared, batch: Batch, source: str, matrix: Map, row:
     batch.undone |= weight * DIGIT >= EXACT
     unit = exponent + matrix.exponent + prepared.bounds[source].exponent
     _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
+
+
+def _gain_error(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Array) -> None:
+    """What an execution may miss the value by."""
+    xp = prepared.xp
+    magnitude = xp.abs(row)
+    if len(row) * DIGIT * DIGIT >= EXACT:
+        batch.undone |= magnitude.sum(0) * DIGIT >= EXACT
+    (lost,) = prepared.product(prepared.error(name), magnitude, batch.undone)
+    _gain(batch, [-lost], exponent + prepared.bounds[error_of(name)].exponent, xp)
 
 
 def _product(

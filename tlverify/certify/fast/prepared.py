@@ -15,7 +15,7 @@ from tlverify.certify.fast.freivalds import recompute
 from tlverify.certify.fast.linear import Linear
 from tlverify.certify.kernel.arithmetic import Vector
 from tlverify.certify.kernel.backward import CHORD_BITS, SLOPE_BITS, Bounds
-from tlverify.certify.kernel.program import Map, Program
+from tlverify.certify.kernel.program import Map, Program, error_of
 
 BATCH_ENTRIES = 1 << 17  # jobs times the size of a value: what a cache holds
 DEVICE_ENTRIES = 1 << 22  # what keeps a GPU busy
@@ -49,6 +49,7 @@ class Prepared:
         self._relus: dict[str, Relaxation] = {}
         self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
         self._biases: dict[str, tuple[Array, float]] = {}
+        self._errors: dict[str, Array] = {}
         self._negatives: dict[str, float] = {}
         self._lower: dict[str, Array] = {}
         self._alive: dict[str, tuple[Array, Array] | None] = {}
@@ -63,6 +64,7 @@ class Prepared:
             (self._relus, other._relus),
             (self._boxes, other._boxes),
             (self._negatives, other._negatives),
+            (self._errors, other._errors),
             (self._lower, other._lower),
             (self._alive, other._alive),
         ]
@@ -109,6 +111,13 @@ class Prepared:
             heaviest = float(max(sum(map(abs, part)) for part in split))
             self._biases[name] = (self.xp.asarray(split, dtype=float), heaviest)
         return self._biases[name]
+
+    def error(self, name: str) -> Array:
+        """Rounding errors of a value, (1, n): one digit."""
+        key = error_of(name)
+        if key not in self._errors:
+            self._errors[key] = self.xp.asarray([self.bounds[key].upper], dtype=float)
+        return self._errors[key]
 
     def relu(self, source: str) -> Relaxation:
         if source not in self._relus:

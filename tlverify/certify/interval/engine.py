@@ -12,6 +12,7 @@ with |x| from the bounds at the root of the proof, so that |W| |x| is worked out
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from tlverify.certify.kernel.arithmetic import Constant, Interval, bits
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job
+from tlverify.certify.kernel.contract import OVERFLOW, RELATIVE_BITS
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Dense, Map, Program, Value
 
@@ -206,7 +208,7 @@ class Boxes:
 
     @classmethod
     def of(cls, bounds: Mapping[str, Interval]) -> Boxes:
-        """One region, from the exact table."""
+        """One region, from the exact table. Rounding errors in it are ends like others."""
         ends = {n: (as_floats(b.lower, b.exponent, n), as_floats(b.upper, b.exponent, n)) for n, b in bounds.items()}
         lower, upper = {n: low[None] for n, (low, _) in ends.items()}, {n: high[None] for n, (_, high) in ends.items()}
         return cls(lower, upper, frozenset(ends))
@@ -251,10 +253,24 @@ def reach_of(network: Network, root: Boxes) -> Reaches:
             far += float(x.sum())
             inexact += matrix.unit * float(x.sum()) * SLACK
         error = gamma(sum(m.columns for _, m in value.terms) + value.size + 8) * total + inexact
+        error = error + rounding_errors(value, total + inexact, far)
         if not numpy.isfinite(error).all() or (error > LARGEST).any():
             raise Rejected("interval", f"the bounds of {value.name!r} are too large for float64")
         result[value.name] = (error * SLACK, far)
     return result
+
+
+def rounding_errors(value: Value, size: Floats, far: Floats | float) -> Floats | float:
+    """What an execution in float32 may miss the entries of an affine value by: contract.py's formula for
+    size >= |W| |x| + |b| and far >= |x|_1, rounded up."""
+    rounding = value.rounding
+    if rounding is None:
+        return 0.0
+    if not (size < 2.0**OVERFLOW).all():
+        raise Rejected("float32", f"an execution of {value.name!r} may overflow")
+    tiny = numpy.ldexp(numpy.array(rounding.tiny, dtype=float) + far, rounding.tiny_exponent)
+    error: Floats = (math.ldexp(rounding.relative, -RELATIVE_BITS) * size + tiny) * SLACK + ETA
+    return error
 
 
 def interval_step(network: Network, boxes: Boxes, name: str) -> None:
@@ -265,6 +281,7 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
     else:
         bias = network.biases.get(name, numpy.zeros(value.size))
         center, around = bias[None, :], 0.0 * bias[None, :]
+        size, sum_of_x = numpy.abs(center), 0.0 * center[:, :1]
         for (source, matrix), (_, given) in zip(network.terms(value), value.terms, strict=True):
             middle = (boxes.lower[source] + boxes.upper[source]) / 2
             width = numpy.maximum(boxes.upper[source] - middle, middle - boxes.lower[source]) * (1 + 8 * U) + ETA
@@ -275,6 +292,11 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
             if matrix.unit:
                 around = around + matrix.unit * (numpy.abs(middle) + width).sum(1, keepdims=True) * SLACK
             around = around + 4 * U * numpy.abs(center) + n * ETA
+            if value.rounding is not None:
+                most = (numpy.abs(middle) + width).sum(1, keepdims=True) * SLACK
+                sum_of_x = sum_of_x + most
+                size = size + (far + matrix.forward(width, matrix.magnitude) + matrix.unit * most) * SLACK + n * ETA
+        around = around + rounding_errors(value, size * SLACK, sum_of_x)
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
         low, high = center - around, center + around
     boxes.require_own(name)
@@ -413,7 +435,7 @@ def _units(network: Network, name: str, index: Ints) -> tuple[dict[str, Floats],
     all there is to it."""
     value = network.program.values[name]
     sign = numpy.array([1.0, -1.0])
-    if value.kind == "affine" and len(value.terms) == 1:
+    if value.kind == "affine" and len(value.terms) == 1 and value.rounding is None:
         ((source, matrix),) = network.terms(value)
         if matrix.blocks == 1 and not matrix.unit:
             bias = network.biases[name][index] if name in network.biases else numpy.zeros(len(index))

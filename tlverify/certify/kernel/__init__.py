@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from tlverify.certify.kernel.backward import propagate_all
+from tlverify.certify.kernel.claim import contract_of as contract_of
 from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.contract import Contract as Contract
+from tlverify.certify.kernel.contract import read_contract as read_contract
 from tlverify.certify.kernel.errors import Malformed as Malformed
 from tlverify.certify.kernel.errors import Rejected as Rejected
 from tlverify.certify.kernel.network import read_program as read_program
@@ -58,7 +62,7 @@ class Accepted:
 
 def check(graph: bytes, parameters: bytes, claim: bytes, certificate: bytes) -> Accepted:
     """Check a certificate given the bytes of all four files."""
-    return check_with(read_program(graph, parameters), claim, certificate)
+    return check_with(read_program(graph, parameters, contract_of(claim)), claim, certificate)
 
 
 def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: Arithmetic = EXACT) -> Accepted:
@@ -77,8 +81,12 @@ def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: A
         margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine).run(steps)
         verdict = "verified"
     elif kind == "witness":
-        fields(header, "certificate header", **known)
-        check_witness(program, statement, body)
+        orders: dict[str, Any] = {}
+        if program.contract is None:
+            fields(header, "certificate header", **known)
+        else:
+            orders = fields(header, "certificate header", **known, orders=dict)[-1]
+        check_witness(program, statement, orders, body)
         verdict = "falsified"
     else:
         raise Malformed(f"certificate header: kind {str(kind)[:40]!r} is not one of proof, witness")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, accumulate, add, shorten
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.program import Program, reach
+from tlverify.certify.kernel.program import Program, error_of, reach
 
 SLOPE_BITS = 7  # a proposed slope is k / 2^7 with 0 <= k <= 2^7
 CHORD_BITS = 22  # a chord's slope is rounded up to a multiple of 2^-22
@@ -152,6 +152,10 @@ def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
             if value.bias is not None:
                 product = sum(a * b for a, b in zip(row.integers, value.bias.integers, strict=True))
                 constant = accumulate(constant, (product, row.exponent + value.bias.exponent))
+            if value.rounding is not None:  # what is executed is off by e: row e >= -|row| |e|
+                error = bounds[error_of(name)]
+                lost = sum(abs(a) * e for a, e in zip(row.integers, error.upper, strict=True))
+                constant = accumulate(constant, (-lost, row.exponent + error.exponent))
     return constant
 
 

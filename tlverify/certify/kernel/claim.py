@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, enclose
+from tlverify.certify.kernel.contract import Contract, read_contract
 from tlverify.certify.kernel.errors import MAX_SCALE_BITS, Malformed, Rejected
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.reader import fields, items, parse_json, rational, shown, tagged
 
-SEMANTICS = {"real": "parameters and inputs are the exact numbers stored, arithmetic is over the reals"}
+REAL = "parameters and inputs are the exact numbers stored, arithmetic is over the reals"
 
 
 @dataclass(frozen=True)
@@ -62,27 +63,64 @@ class Inequality:
 @dataclass(frozen=True)
 class Claim:
     digest: str
-    semantics: str
+    contract: Contract | None
     region: Mapping[str, Box]
     bad: Sequence[Sequence[Inequality]]
 
     def __str__(self) -> str:
         region = " and ".join(f"{name} in {box.text}" for name, box in self.region.items())
         bad = " or ".join("(" + " and ".join(map(str, row)) + ")" for row in self.bad)
-        return f"for every {region}, never {bad}; {SEMANTICS[self.semantics]}"
+        return f"for every {region}, never {bad}; {REAL if self.contract is None else self.contract}"
+
+    def flushed(self, program: Program) -> Sequence[Sequence[Inequality]]:
+        """The bad set, enlarged by what a flush to zero may do to an output that is a number of the input or the graph,
+        chosen or moved. (What rounds or uses a number pays for its flush already.)"""
+        if self.contract is None:
+            return self.bad
+        given: set[str] = set()
+        for name, value in program.values.items():
+            if value.rounding is None and (value.bias is not None or not value.sources or given & set(value.sources)):
+                given.add(name)
+        given -= set(program.inputs)
+        tiny = Fraction(2) ** self.contract.tiny
+        return [
+            [
+                replace(row, bound=row.bound - tiny * sum(abs(c) for name, _, c in row.terms if name in given))
+                for row in disjunct
+            ]
+            for disjunct in self.bad
+        ]
+
+
+def contract_of(raw: bytes) -> Contract | None:
+    """The contract of a claim, which says how its graph must be read; None if it is about real arithmetic."""
+    data = parse_json(raw, "claim")
+    tagged(data, "claim", "tlverify.claim")
+    return _read_semantics(data)
+
+
+def _read_semantics(data: dict[str, Any]) -> Contract | None:
+    semantics = data.get("semantics")
+    if type(semantics) is dict:
+        return read_contract(semantics)
+    if type(semantics) is str and semantics != "real":
+        raise Malformed(f"claim: semantics {semantics[:40]!r} is neither 'real' nor a contract")
+    return None
 
 
 def read_claim(raw: bytes, program: Program) -> Claim:
     """Read a claim about this very program. Rejected if it is about another, Malformed if ill-formed."""
     data = parse_json(raw, "claim")
     tagged(data, "claim", "tlverify.claim")
-    _, _, graph, semantics, region, bad = fields(
-        data, "claim", format=str, version=int, graph=str, semantics=str, region=list, bad=list
+    contract = _read_semantics(data)
+    kind = str if contract is None else dict
+    _, _, graph, _, region, bad = fields(
+        data, "claim", format=str, version=int, graph=str, semantics=kind, region=list, bad=list
     )
     if graph != program.digest:
         raise Rejected("claim", f"it is about graph {graph[:64]!r}, this graph is {program.digest}")
-    if semantics not in SEMANTICS:
-        raise Malformed(f"claim: semantics {semantics[:40]!r} is not one of {', '.join(SEMANTICS)}")
+    if contract != program.contract:
+        raise Rejected("claim", f"it is about {contract or REAL}; the graph was read for {program.contract or REAL}")
     boxes: dict[str, Box] = {}
     for entry in region:
         name, box = _read_box(entry, program)
@@ -99,7 +137,7 @@ def read_claim(raw: bytes, program: Program) -> Claim:
         if not conjuncts:
             raise Malformed("claim: a conjunction of the bad set is empty, so everything is bad")
         disjuncts.append([_read_inequality(entry, program, visible) for entry in conjuncts])
-    return Claim(hashlib.sha256(raw).hexdigest(), semantics, boxes, disjuncts)
+    return Claim(hashlib.sha256(raw).hexdigest(), contract, boxes, disjuncts)
 
 
 def _read_box(entry: Any, program: Program) -> tuple[str, Box]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, Vector
+from tlverify.certify.kernel.contract import Contract
 from tlverify.certify.kernel.errors import MAX_PROGRAM_ENTRIES, MAX_PROGRAM_PAIRS, Malformed
-from tlverify.certify.kernel.program import Map, Sparse, Value
+from tlverify.certify.kernel.program import Map, Rounding, Sparse, Value
 
 Shape = tuple[int, ...]
 Terms = list[tuple[str, Map]]
@@ -32,11 +33,15 @@ class Node:
 
 
 class Lowering:
-    """The program so far. Parts of an op `NAME` that the graph does not name are `NAME#0`, `NAME#1`, ..."""
+    """The program so far. Parts of an op `NAME` that the graph does not name are `NAME#0`, `NAME#1`, ...
 
-    def __init__(self, nodes: Mapping[str, Node], parameters: Mapping[str, Vector]) -> None:
+    With a `contract`, values are those of a float32 execution, each off by its `rounding` from its map.
+    """
+
+    def __init__(self, nodes: Mapping[str, Node], parameters: Mapping[str, Vector], contract: Contract | None) -> None:
         self.nodes = nodes
         self.parameters = parameters
+        self.contract = contract
         self.values: dict[str, Value] = {}
         self._parts: dict[str, int] = {}
         self._entries = self._pairs = 0
@@ -59,11 +64,18 @@ class Lowering:
         bias: Vector | None = None,
         direct: Callable[[Sequence[Interval]], Interval] | None = None,
         direct_sources: Sequence[str] = (),
+        products: int | None = None,
+        divisors: Sequence[int] = (),
     ) -> str:
-        """name = sum of map(source) + bias."""
+        """name = sum of map(source) + bias. An execution in float32 finds it exactly; or as the exact number rounded
+        once, if `products` is 0; or as a sum of so many products and the bias in some order, where a map that is a mean
+        may be a sum that is divided by `divisors` at last."""
         size = terms[0][1].size
+        rounding = None
+        if self.contract is not None and products is not None:
+            rounding = Rounding.of(self.contract, terms, products, divisors)
         self._count(name, size, sum(len(pairs) for _, m in terms if isinstance(m, Sparse) for pairs in m.entries))
-        self.values[name] = Value(name, size, "affine", terms, bias, "", direct, direct_sources)
+        self.values[name] = Value(name, size, "affine", terms, bias, "", direct, direct_sources, rounding)
         return name
 
     def relu(self, name: str, source: str) -> str:

@@ -9,19 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Vector, decode
+from tlverify.certify.kernel.contract import Contract, representable
 from tlverify.certify.kernel.errors import MAX_NODES, MAX_PROGRAM_ENTRIES, MAX_RANK, Malformed
 from tlverify.certify.kernel.lowering import Lowering, Node
 from tlverify.certify.kernel.program import Program
-from tlverify.certify.kernel.reader import fields, items, parse_json, parse_safetensors, shape_of, tagged
+from tlverify.certify.kernel.reader import fields, items, parse_json, parse_safetensors, rational, shape_of, tagged
 from tlverify.certify.kernel.rules import RULES
 
 NAME = re.compile(r"[!-\"$-~]{1,200}")  # printable ASCII but for space and #, which names parts of an op
 STORED = {"float32": "F32", "float64": "F64"}
 
 
-def read_program(graph: bytes, parameters: bytes) -> Program:
+def read_program(graph: bytes, parameters: bytes, contract: Contract | None = None) -> Program:
     """Read and check a graph, and lower it: every name is bound once and used after it is bound, and every op has a
-    row in RULES whose shape rule gives the declared shape. Malformed otherwise."""
+    row in RULES whose shape rule gives the declared shape. Malformed otherwise.
+
+    Its values are those of real arithmetic, or with a contract those of the executions in float32 that keep it.
+    """
     data = parse_json(graph, "graph")
     tagged(data, "graph", "tlverify.graph")
     _, _, inputs, declared, listed, outputs = fields(
@@ -40,8 +44,10 @@ def read_program(graph: bytes, parameters: bytes) -> Program:
             raise Malformed(f"output {name[:80]!r}: not a value of the graph")
     if sum(node.size for node in nodes.values() if node.op != "parameter") > MAX_PROGRAM_ENTRIES:
         raise Malformed(f"graph: its values are over the limit of {MAX_PROGRAM_ENTRIES} entries")
-    lowering = Lowering(nodes, stored)
+    lowering = Lowering(nodes, stored, contract)
     for node in nodes.values():
+        if contract is not None:
+            _check_float32(node)
         if node.op == "input":
             lowering.input(node)
         elif node.op in RULES:
@@ -52,7 +58,16 @@ def read_program(graph: bytes, parameters: bytes) -> Program:
     data["nodes"].sort(key=lambda entry: entry["name"])
     text = json.dumps({"graph": data, "parameters": hashes}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    return Program(digest, lowering.values, tuple(entry["name"] for entry in inputs), tuple(outputs))
+    return Program(digest, lowering.values, tuple(entry["name"] for entry in inputs), tuple(outputs), contract)
+
+
+def _check_float32(node: Node) -> None:
+    """What a float32 execution does with the node is known."""
+    if node.dtype != "float32":
+        raise Malformed(f"value {node.name!r}: is {node.dtype}; claims about float32 need a graph of float32 values")
+    for key, kind in RULES[node.op].attributes.items() if node.op in RULES else ():
+        if kind is str and not representable(rational(node.attributes[key], f"node {node.name!r}: {key}")):
+            raise Malformed(f"node {node.name!r}: {key} {node.attributes[key][:40]} is not a float32 number")
 
 
 def _read_parameters(

@@ -16,8 +16,10 @@ from tlverify.certify.kernel.arithmetic import (
     Packed,
     Vector,
     bits,
+    floor_to,
     outward,
 )
+from tlverify.certify.kernel.contract import OVERFLOW, RELATIVE_BITS, Contract
 from tlverify.certify.kernel.errors import MAX_WITNESS_BITS, Rejected
 
 
@@ -102,6 +104,33 @@ class Sparse:
 
 Map = Dense | Sparse
 MAX_ORDERS = 256  # remembered by a program
+ERROR_BITS = 22  # bits kept of a rounding error, relative to the largest of its value
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """By how much an execution may miss map(source) + bias (see contract.py): `relative` in units of 2^-RELATIVE_BITS,
+    `tiny[i]` in units of 2^tiny_exponent for entry i. If `ordered` it is a sum of products in some order, else the
+    exact number rounded once. `divisors`, if any, divide sums of the source itself."""
+
+    relative: int
+    tiny: Sequence[int]
+    tiny_exponent: int
+    ordered: bool
+    divisors: Sequence[int]
+
+    @classmethod
+    def of(
+        cls, contract: Contract, terms: Sequence[tuple[str, Map]], products: int, divisors: Sequence[int]
+    ) -> Rounding:
+        """For a sum of `products` products in each entry; 0: for the exact number rounded once."""
+        tiny = [2 * max(products, len(terms)) + 3] * terms[0][1].size
+        for _, matrix in terms:
+            weight = Vector(matrix.magnitude([1] * matrix.columns), matrix.exponent)
+            more = products if matrix.inexact else 0
+            whole = [more - floor_to((-w, weight.exponent), 0) for w in weight.integers]
+            tiny = [a + b for a, b in zip(tiny, whole, strict=True)]
+        return cls(contract.relative(products), tiny, contract.tiny + 1, products > 0, divisors)
 
 
 @dataclass(frozen=True)
@@ -109,7 +138,7 @@ class Value:
     """One value of the program: an input, `sum of map(source) + bias`, or relu(source).
 
     `direct`, if given, encloses the value of a composite op from intervals of the op's own inputs, `direct_sources`;
-    it only makes interval steps tighter.
+    it only makes interval steps tighter. `rounding`, if given, says how far what is executed may be from the map.
     """
 
     name: str
@@ -120,6 +149,7 @@ class Value:
     source: str = ""
     direct: Callable[[Sequence[Interval]], Interval] | None = None
     direct_sources: Sequence[str] = ()
+    rounding: Rounding | None = None
 
     @property
     def sources(self) -> list[str]:
@@ -135,6 +165,7 @@ class Program:
     values: Mapping[str, Value]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    contract: Contract | None = None
     orders: dict[tuple[str, ...], list[str]] = field(default_factory=dict, repr=False)
 
     def order(self, targets: tuple[str, ...]) -> list[str]:
@@ -151,8 +182,48 @@ class Program:
         return self.orders[targets]
 
 
+def error_of(name: str) -> str:
+    """Under which name the table of bounds keeps by how much an execution may miss a value: an interval [-e, e]."""
+    return f"{name}#e"
+
+
+def enclose_error(value: Value, bounds: Mapping[str, Interval]) -> Interval:
+    """The rounding errors of a value from the intervals of its sources, rounded up to ERROR_BITS."""
+    rounding = value.rounding
+    if rounding is None:
+        raise TypeError(f"{value.name} is not rounded")
+    parts: list[tuple[Sequence[int], int]] = []
+    tiny = [(rounding.tiny, rounding.tiny_exponent)]
+    if value.bias is not None:
+        parts.append(([abs(v) for v in value.bias.integers], value.bias.exponent))
+    for source, matrix in value.terms:
+        x = bounds[source]
+        extra = reach(x) if matrix.inexact else 0
+        far = matrix.magnitude([max(-low, high) for low, high in zip(x.lower, x.upper, strict=True)])
+        parts.append(([v + extra for v in far], matrix.exponent + x.exponent))
+        tiny.append(([reach(x)] * value.size, rounding.tiny_exponent + x.exponent))
+    sizes, exponent = _total(parts, value.size)
+    relative = [rounding.relative * v for v in sizes]
+    errors, unit = _total([(relative, exponent - RELATIVE_BITS), *tiny], value.size)
+    if bits(sizes) + exponent > OVERFLOW or bits(errors) + unit > OVERFLOW:
+        raise Rejected("float32", f"an execution of {value.name!r} may overflow")
+    drop = max(bits(errors) - ERROR_BITS, 0)
+    upper = [-(-v >> drop) for v in errors]
+    return Interval([-v for v in upper], upper, unit + drop)
+
+
+def _total(parts: Sequence[tuple[Sequence[int], int]], size: int) -> tuple[list[int], int]:
+    """The exact sum of vectors with exponents of their own, and its exponent."""
+    exponent = min(own for _, own in parts)
+    total = [0] * size
+    for integers, own in parts:
+        total = [a + (b << own - exponent) for a, b in zip(total, integers, strict=True)]
+    return total, exponent
+
+
 def enclose_value(value: Value, bounds: Mapping[str, Interval], shortened: bool = True) -> Interval:
-    """The interval of a value from the intervals of its sources: exact, then rounded outward if `shortened`.
+    """The interval of a value from the intervals of its sources: exact, then rounded outward if `shortened`. What an
+    execution may miss it by must be in the table.
 
     With center c = l + u and radius r = u - l of a source: 2 M x is within M c -+ |M| r.
     """
@@ -171,13 +242,11 @@ def enclose_value(value: Value, bounds: Mapping[str, Interval], shortened: bool 
         low = [c - r - extra for c, r in zip(center, radius, strict=True)]
         high = [c + r + extra for c, r in zip(center, radius, strict=True)]
         parts.append((low, high, matrix.exponent + x.exponent))
-    exponent = min(part[2] for part in parts)
-    lower: Sequence[int] = [0] * value.size
-    upper: Sequence[int] = [0] * value.size
-    for below, above, own in parts:
-        places = own - exponent
-        lower = [total + (v << places) for total, v in zip(lower, below, strict=True)]
-        upper = [total + (v << places) for total, v in zip(upper, above, strict=True)]
+    if value.rounding is not None:
+        error = bounds[error_of(value.name)]
+        parts.append(([2 * v for v in error.lower], [2 * v for v in error.upper], error.exponent))
+    lower, exponent = _total([(below, own) for below, _, own in parts], value.size)
+    upper, _ = _total([(above, own) for _, above, own in parts], value.size)
     if shortened:
         return outward(lower, upper, exponent - 1)
     if max(bits(lower), bits(upper)) > MAX_WITNESS_BITS:

@@ -16,7 +16,7 @@ from tlverify.certify.kernel.arithmetic import Constant, Interval, bits, floor_t
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
 from tlverify.certify.kernel.errors import MAX_GOALS, MAX_SCALE_BITS, MAX_TREE_DEPTH, Rejected
-from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.kernel.program import Program, enclose_error, enclose_value, error_of
 from tlverify.certify.kernel.reader import fields, items, rational, shown
 
 Disjunct = Sequence[Inequality]
@@ -66,7 +66,7 @@ class Machine:
         self.used = 0
         self.margin: Constant | None = None
         boxes = {name: box.enclosure() for name, box in claim.region.items()}
-        self.goal: Goal | None = Goal(Bounds(boxes), (), claim.bad)
+        self.goal: Goal | None = Goal(Bounds(boxes), (), claim.flushed(program))
         self.stack: list[Goal | Lemma] = []
 
     def run(self, steps: list[Any]) -> Fraction:
@@ -139,6 +139,8 @@ def _interval(machine: Machine, goal: Goal, step: Any, where: str) -> None:
         missing = [s for s in (*value.sources, *value.direct_sources) if s not in goal.bounds]
         if missing:
             raise Rejected(where, f"{name!r} needs bounds of {missing[0]!r} first")
+        if value.rounding is not None:
+            goal.bounds[error_of(name)] = enclose_error(value, goal.bounds)
         found = enclose_value(value, goal.bounds)
         if value.direct is not None:
             found = intersect(found, value.direct([goal.bounds[s] for s in value.direct_sources]))

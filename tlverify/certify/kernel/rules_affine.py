@@ -49,12 +49,12 @@ def same_shape(node: Node, sources: list[Node]) -> Shape | None:
 
 def add(node: Node, context: Lowering) -> None:
     a, b = map(context.source, node.inputs)
-    context.affine(node.name, [(a, scaled(node.size)), (b, scaled(node.size))])
+    context.affine(node.name, [(a, scaled(node.size)), (b, scaled(node.size))], products=0)
 
 
 def sub(node: Node, context: Lowering) -> None:
     a, b = map(context.source, node.inputs)
-    context.affine(node.name, [(a, scaled(node.size)), (b, scaled(node.size, -1))])
+    context.affine(node.name, [(a, scaled(node.size)), (b, scaled(node.size, -1))], products=0)
 
 
 def neg(node: Node, context: Lowering) -> None:
@@ -62,7 +62,8 @@ def neg(node: Node, context: Lowering) -> None:
 
 
 def scale(node: Node, context: Lowering) -> None:
-    context.affine(node.name, [(context.source(node.inputs[0]), scaled(node.size, *binary(node, "factor")))])
+    matrix = scaled(node.size, *binary(node, "factor"))
+    context.affine(node.name, [(context.source(node.inputs[0]), matrix)], products=0)
 
 
 def mul_shape(node: Node, sources: list[Node]) -> Shape | None:
@@ -73,7 +74,7 @@ def mul_shape(node: Node, sources: list[Node]) -> Shape | None:
 def mul(node: Node, context: Lowering) -> None:
     constant = 0 if node.inputs[0] in context.parameters else 1
     other = context.source(node.inputs[1 - constant])
-    context.affine(node.name, [(other, diagonal(_constant(node, constant, context)))])
+    context.affine(node.name, [(other, diagonal(_constant(node, constant, context)))], products=0)
 
 
 def batch_norm_shape(node: Node, sources: list[Node]) -> Shape | None:
@@ -86,6 +87,11 @@ def batch_norm_shape(node: Node, sources: list[Node]) -> Shape | None:
 
 def batch_norm(node: Node, context: Lowering) -> None:
     """scale (x - mean) / sqrt(variance + epsilon) + bias: the root is enclosed between two 2^-ROOT_BITS steps."""
+    if context.contract is not None:
+        raise Malformed(
+            f"node {node.name!r}: executions of batch_norm differ too much for a claim about float32; "
+            "fold it into the affine map before it, or write it as a product and a sum"
+        )
     mean, variance, factor, bias = (_constant(node, k, context) for k in (1, 2, 3, 4))
     axis, shape = node.attributes["axis"], node.shape
     inner = math.prod(shape[axis + 1 :])
@@ -246,7 +252,8 @@ def groups(node: Node, context: Lowering) -> list[list[int]]:
 
 def sum_(node: Node, context: Lowering) -> None:
     entries = [[(k, 1) for k in group] for group in groups(node, context)]
-    context.affine(node.name, [(context.source(node.inputs[0]), Sparse(entries, context.nodes[node.inputs[0]].size))])
+    matrix = Sparse(entries, context.nodes[node.inputs[0]].size)
+    context.affine(node.name, [(context.source(node.inputs[0]), matrix)], products=len(entries[0]))
 
 
 def linear_shape(node: Node, sources: list[Node]) -> Shape | None:
@@ -260,7 +267,8 @@ def linear(node: Node, context: Lowering) -> None:
     columns = context.nodes[node.inputs[1]].shape[1]
     blocks = math.prod(node.shape[:-1])
     repeated = Vector([*bias.integers] * blocks, bias.exponent)
-    context.affine(node.name, [(context.source(node.inputs[0]), _dense(weight, columns, blocks))], repeated)
+    matrix = _dense(weight, columns, blocks)
+    context.affine(node.name, [(context.source(node.inputs[0]), matrix)], repeated, products=columns)
 
 
 def _dense(weight: Vector, columns: int, blocks: int) -> Dense:
@@ -289,7 +297,8 @@ def matmul(node: Node, context: Lowering) -> None:
         else:
             pairs = [((batch * k + t) * n + j, weight.integers[(batch * m + i) * k + t]) for t in range(k)]
         entries.append(pairs)
-    context.affine(node.name, [(context.source(other.name), Sparse(entries, other.size, weight.exponent))])
+    matrix = Sparse(entries, other.size, weight.exponent)
+    context.affine(node.name, [(context.source(other.name), matrix)], products=k)
 
 
 # windows of images (..., C, H, W)
@@ -355,7 +364,8 @@ def conv2d(node: Node, context: Lowering) -> None:
     inner = len(places)
     repeated = [b for b in bias.integers for _ in range(inner)] * math.prod(old.shape[:-3])
     matrix = Sparse(entries, old.size, weight.exponent)
-    context.affine(node.name, [(context.source(old.name), matrix)], Vector(repeated, bias.exponent))
+    terms, offset = [(context.source(old.name), matrix)], Vector(repeated, bias.exponent)
+    context.affine(node.name, [*terms], offset, products=own * area)
 
 
 def pool_shape(node: Node, sources: list[Node]) -> Shape | None:
@@ -382,12 +392,14 @@ def pooled(node: Node, context: Lowering) -> list[list[int]]:
 def avg_pool2d(node: Node, context: Lowering) -> None:
     """Means over windows; the divisor counts the padding if count_include_pad."""
     area = math.prod(node.attributes["kernel"])
-    unit, entries, inexact = 1 << ROOT_BITS, [], False
+    unit, entries, divisors = 1 << ROOT_BITS, [], []
     if node.attributes["count_include_pad"] not in (0, 1):
         raise Malformed(f"node {node.name!r}: count_include_pad is 0 or 1")
     for spots in pooled(node, context):
-        divisor = area if node.attributes["count_include_pad"] else len(spots)
-        inexact = inexact or unit % divisor != 0
-        entries.append([(spot, unit // divisor) for spot in spots])
+        divisors.append(area if node.attributes["count_include_pad"] else len(spots))
+        entries.append([(spot, unit // divisors[-1]) for spot in spots])
     old = context.nodes[node.inputs[0]]
-    context.affine(node.name, [(context.source(old.name), Sparse(entries, old.size, -ROOT_BITS, inexact))])
+    inexact = any(unit % divisor for divisor in divisors)
+    matrix = Sparse(entries, old.size, -ROOT_BITS, inexact)
+    terms = [(context.source(old.name), matrix)]
+    context.affine(node.name, [*terms], products=area + 1, divisors=divisors)  # one more for the division

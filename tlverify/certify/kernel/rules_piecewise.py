@@ -27,7 +27,7 @@ def leaky_relu(node: Node, context: Lowering) -> None:
     positive = context.relu(context.part(node), x)
     one = 1 << -exponent
     terms: Terms = [(x, scaled(node.size, slope, exponent)), (positive, scaled(node.size, one - slope, exponent))]
-    context.affine(node.name, terms)
+    context.affine(node.name, terms, products=0)
 
 
 def abs_(node: Node, context: Lowering) -> None:

@@ -65,7 +65,8 @@ def propose_boxes(
             search.log.append(f"attack {rounds}: {reached:.3g}")
             score = np.array([reached])
         if score.max() >= 0:
-            yield certificate.witness(claim.digest, np.split(best, list(layers.offsets.values())[1:]))
+            parts = np.split(best, list(layers.offsets.values())[1:])
+            yield certificate.witness(claim.digest, parts, claim.sequential)
 
 
 def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:

@@ -105,7 +105,7 @@ def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:
     """The certificate of a point center + radius t, moved to the nearest float32 inside the region."""
     point = _inside(region, t)
     parts = np.split(point, list(layers.offsets.values())[1:])
-    return certificate.witness(claim.digest, parts)
+    return certificate.witness(claim.digest, parts, claim.sequential)
 
 
 def _inside(region: Region, t: Array) -> Array:

@@ -60,8 +60,9 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
         points, score = attack(problem.take(rows), rng)
         for position, index in enumerate(rows):
             if score[position] >= 0:
+                claim = problem.claims[index]
                 inputs = [points[value.name][position] for value in network.graph.inputs]
-                yield Proposal(int(index), certificate.witness(problem.claims[index].digest, inputs))
+                yield Proposal(int(index), certificate.witness(claim.digest, inputs, claim.sequential))
 
     if progress.open.any() and not progress.late():
         for index in progress.rows:

@@ -45,8 +45,8 @@ def prove(program: Program, claim: Claim, limit_seconds: float) -> Outcome:
     """Decide a claim about the reals within a time. MissingZ3 if Z3 is not installed."""
     z3 = _import()
     deadline = time.monotonic() + limit_seconds
-    if claim.semantics != "real":
-        return Outcome("unknown", f"Z3 proves claims about the reals, this one is about {claim.semantics}")
+    if claim.contract is not None:
+        return Outcome("unknown", "Z3 proves claims about real arithmetic, this one is about float32")
     targets = sorted({*program.inputs, *(name for rows in claim.bad for row in rows for name, _, _ in row.terms)})
     needed = program.order(tuple(targets))
     size = sum(_products(matrix) for name in needed for _, matrix in program.values[name].terms)
