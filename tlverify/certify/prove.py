@@ -93,15 +93,14 @@ def certify(
     machine, unless a timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and
     KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the kernel cannot read the graph.
     """
-    deep = _deep(graph, None, timeout, seed, report)
-    trusted = deep.program
     network = prepare(graph) if supported(graph) else None
+    deep = None
     for (semantics, _), group in groupby(claims, lambda claim: (claim.semantics, form(claim))):
         same = list(group)
         contract = None if semantics == "real" else kernel.contract_of(same[0].data)
-        if contract != trusted.contract:
+        if deep is None or contract != deep.program.contract:
             deep = _deep(graph, contract, timeout, seed, report)
-            trusted = deep.program
+        trusted = deep.program
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
             earlier: list[Result | None] = [None] * len(part)

@@ -7,9 +7,10 @@ from functools import cache
 import numpy as np
 
 from tlverify.certify import Claim, Inequality, box, kernel
-from tlverify.certify.search.bounding import Table, crown, intervals
+from tlverify.certify.search.bounding import Table, crown
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.goals import Region, region_of
+from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Layers, forward, layers_of
 from tlverify.certify.search.phases import folded
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
@@ -28,7 +29,7 @@ class Setup:
 
     @property
     def folding(self):
-        return folded(self.layers, self.region.box, self.table)
+        return folded(self.program, self.layers, self.region.box, self.table)
 
     def points(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """t in [-1, 1]: half of them corners."""
@@ -78,5 +79,5 @@ def setup(
     t = rng.uniform(-1, 1, (400, inputs))
     values = forward(layers, region.box.center + region.box.radius * np.sign(t))[1][output]
     made = claim([float(np.float32(v + above)) for v in values.max(0)])
-    table = crown(layers, region.box, intervals(program, layers, made), Steps())
+    table = crown(Ground(program, made), layers, region.box, Steps())
     return Setup(graph, made, program, layers, region, table)

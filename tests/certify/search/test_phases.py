@@ -78,7 +78,9 @@ def test_tightened_bounds_hold_and_are_tighter(seed):
     case = setup(seed, depth=4)
     steps = Steps()
     box = case.region.box
-    table, _, work = tighten(case.layers, box, case.table, Samples.none(case.layers), steps, 8, lambda: False)
+    table, _, work = tighten(
+        case.program, case.layers, box, case.table, Samples.none(case.layers), steps, 8, lambda: False
+    )
     inner, _ = case.inner(case.points(np.random.default_rng(seed), 3000))
     for k, z in enumerate(inner):
         assert (table.lower[k] <= z.min(0) + 1e-5).all()

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlverify.certify.claim import Claim
-from tlverify.certify.kernel.arithmetic import Interval, enclose, intersect
-from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.dual import Relaxation, cost, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
-from tlverify.certify.search.layers import Array, Layers, floats, forward
+from tlverify.certify.search.ground import Ground, Noise
+from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.tighten import BATCH, Tree, grow
 from tlverify.certify.tree_writer import ONE
 
@@ -25,13 +24,14 @@ HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
 
 @dataclass(frozen=True)
 class Table:
-    """Bounds of each layer's input, (n,)."""
+    """Bounds of each layer's input, (n,), and by how much executions may miss values."""
 
     lower: list[Double]
     upper: list[Double]
+    errors: dict[str, Double]
 
     def copy(self) -> Table:
-        return Table([part.copy() for part in self.lower], [part.copy() for part in self.upper])
+        return Table([part.copy() for part in self.lower], [part.copy() for part in self.upper], self.errors)
 
     @property
     def unstable(self) -> list[int]:
@@ -39,35 +39,35 @@ class Table:
         return [int(((low < 0) & (high > 0)).sum()) for low, high in zip(self.lower, self.upper, strict=True)]
 
 
-def intervals(program: Program, layers: Layers, claim: Claim) -> Table:
-    """What the kernel's interval steps give."""
-    known: dict[str, Interval] = {name: enclose(claim.lower[name], claim.upper[name]) for name in program.inputs}
-    for name, value in program.values.items():
-        if value.kind != "input":
-            found = enclose_value(value, known)
-            if value.direct is not None:
-                found = intersect(found, value.direct([known[s] for s in value.direct_sources]))
-            known[name] = found
-    ends = [known[layer.source] for layer in layers.layers]
-    return Table([floats(e.lower, e.exponent) for e in ends], [floats(e.upper, e.exponent) for e in ends])
-
-
-def crown(layers: Layers, box: Box, table: Table, steps: Steps, safety: float = 1.0) -> Table:
-    """Backward bounds, with default slopes, of all neurons that may have either sign; layer by layer."""
-    table = table.copy()
-    folding = Folding(layers, box)
-    for k, layer in enumerate(layers.layers):
-        lower, upper = table.lower[k], table.upper[k]
+def crown(ground: Ground, layers: Layers, box: Box, steps: Steps, safety: float = 1.0) -> Table:
+    """Layer by layer: intervals, then backward bounds, with default slopes, of all neurons that may have either
+    sign."""
+    errors: dict[str, Double] = {}
+    table = Table([], [], errors)
+    folding = Folding(layers, box, Noise(ground.program, errors))
+    for layer in layers.layers:
+        names = ground.up_to(layer.source)
+        if names:
+            steps.interval(names)
+            errors |= ground.errors
+        lower, upper = ground.ends(layer.source)
+        table.lower.append(lower)
+        table.upper.append(upper)
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable:
             relaxation = Relaxation.of(folding.fold(), safety)
-            rows = single(folding.rows(layer.form)).take(open_)
+            rows = single(folding.rows(layer.form, layer.source)).take(open_)
             low = _plain(relaxation, rows, 1)
             high = -_plain(relaxation, rows, -1)
             lower[open_] = np.maximum(lower[open_], low)
             upper[open_] = np.minimum(upper[open_], high)
             steps.bound(layer.source, open_.tolist(), open_.tolist())
+            ground.tighten(layer.source, lower, upper)
         folding.extend(lower, upper)
+    names = ground.up_to(None)
+    if names:
+        steps.interval(names)
+        errors |= ground.errors
     return table
 
 
@@ -100,6 +100,7 @@ class Samples:
 
 
 def tighten(
+    program: Program,
     layers: Layers,
     box: Box,
     table: Table,
@@ -111,14 +112,14 @@ def tighten(
 ) -> tuple[Table, Folding, int]:
     """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
     table = table.copy()
-    folding = Folding(layers, box)
+    folding = Folding(layers, box, Noise(program, table.errors))
     work = 0
     for k, layer in enumerate(layers.layers):
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable and not late():
             relaxation = Relaxation.of(folding.fold(), safety)
-            rows = single(folding.rows(layer.form))
+            rows = single(folding.rows(layer.form, layer.source))
             corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])
             samples.add(forward(layers, box.center + box.radius * points)[0])

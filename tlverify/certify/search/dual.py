@@ -95,7 +95,9 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     t = start.t + weight @ rows.t
     size = np.abs(t).sum(1)
     gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
-    lower = start.constant + gained - size
+    lower = start.constant + gained - size - start.noise
+    if fold.noisy:
+        lower -= np.abs(weight) @ rows.noise
     error += np.float32(SINGLE) * (size + np.abs(gained) + np.abs(start.constant))
     corner = -np.sign(t)
     z = None

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify.search.ground import Noise
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 
 Single = npt.NDArray[np.float32]
@@ -33,21 +35,23 @@ class Box:
 
 @dataclass(frozen=True)
 class Rows:
-    """Linear functions t (rows, inputs), u (rows, neurons), constant (rows,)."""
+    """Linear functions t (rows, inputs), u (rows, neurons), constant (rows,), each known up to `noise` (rows,)."""
 
     t: Any
     u: Any
     constant: Any
+    noise: Any
 
     def take(self, index: Ints, sign: Any = 1) -> Rows:
         """Rows by number, each times its sign."""
         column = np.asarray(sign, dtype=self.t.dtype)
         wide = column[:, None] if column.ndim else column
-        return Rows(self.t[index] * wide, self.u[index] * wide, self.constant[index] * column)
+        return Rows(self.t[index] * wide, self.u[index] * wide, self.constant[index] * column, self.noise[index])
 
     def combine(self, weights: Any) -> Rows:
         """weights (k, rows) @ rows."""
-        return Rows(weights @ self.t, weights @ self.u, weights @ self.constant)
+        noise = np.abs(weights) @ self.noise
+        return Rows(weights @ self.t, weights @ self.u, weights @ self.constant, noise)
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,19 @@ class Fold:
     def size(self) -> int:
         return len(self.layer)
 
+    @cached_property
+    def noisy(self) -> bool:
+        """Whether rounding moves any neuron."""
+        return bool(self.rows.noise.any())
+
 
 class Folding:
     """Folds layer after layer, as their bounds become known."""
 
-    def __init__(self, layers: Layers, box: Box) -> None:
+    def __init__(self, layers: Layers, box: Box, noise: Noise) -> None:
         self.layers = layers
         self.box = box
+        self.noise = noise
         self.forms: list[Rows] = []  # of each layer's input, over the neurons of the layers before it
         self.unstable: list[Ints] = []
         self.active: list[Ints] = []
@@ -91,15 +101,16 @@ class Folding:
 
     def extend(self, lower: Double, upper: Double) -> None:
         """The next layer's bounds."""
-        form = self.rows(self.layers.layers[self.depth].form)
-        self.forms.append(form)
+        layer = self.layers.layers[self.depth]
+        self.forms.append(self.rows(layer.form, layer.source))
+        self.noise.active[layer.source] = lower >= 0
         self.unstable.append(np.flatnonzero((lower < 0) & (upper > 0)))
         self.active.append(np.flatnonzero(lower >= 0))
         self.lower.append(lower)
         self.upper.append(upper)
 
-    def rows(self, form: Affine) -> Rows:
-        """An affine function of the folded layers over what is left of them."""
+    def rows(self, form: Affine, name: str) -> Rows:
+        """A value, as an affine function of the folded layers, over what is left of them."""
         size = len(form.bias)
         starts = np.cumsum([0, *map(len, self.unstable)])
         t = np.zeros((size, self.layers.inputs))
@@ -117,7 +128,7 @@ class Folding:
             u[:, : inner.u.shape[1]] += weight @ inner.u[alive]
             constant += weight @ inner.constant[alive]
             u[:, starts[key] : starts[key + 1]] += whole[:, open_]
-        return Rows(t, u, constant)
+        return Rows(t, u, constant, self.noise.at(name))
 
     def fold(self) -> Fold:
         """What is left of the layers so far."""
@@ -126,12 +137,12 @@ class Folding:
         total = starts[-1]
         t = np.zeros((total, self.layers.inputs), dtype=np.float32)
         u = np.zeros((total, total), dtype=np.float32)
-        constant, lower, upper = (np.zeros(total, dtype=np.float32) for _ in range(3))
+        constant, noise, lower, upper = (np.zeros(total, dtype=np.float32) for _ in range(4))
         layer, index = np.zeros(total, dtype=np.intp), np.zeros(total, dtype=np.intp)
         splittable = np.zeros(total, dtype=bool)
         for k, open_ in enumerate(self.unstable):
             part, form = slice(starts[k], starts[k + 1]), self.forms[k]
-            t[part], constant[part] = form.t[open_], form.constant[open_]
+            t[part], constant[part], noise[part] = form.t[open_], form.constant[open_], form.noise[open_]
             u[part, : form.u.shape[1]] = form.u[open_]
             lower[part], upper[part] = self.lower[k][open_], self.upper[k][open_]
             layer[part], index[part] = k, open_
@@ -140,15 +151,15 @@ class Folding:
         reach = [
             float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
         ]
-        return Fold(Rows(t, u, constant), ends, layer, index, lower, upper, splittable, reach)
+        return Fold(Rows(t, u, constant, noise), ends, layer, index, lower, upper, splittable, reach)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """One after another."""
-    t, u, constant = (np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "u", "constant"))
-    return Rows(t, u, constant)
+    names = ("t", "u", "constant", "noise")
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def single(rows: Rows) -> Rows:
     """In float32."""
-    return Rows(rows.t.astype(np.float32), rows.u.astype(np.float32), rows.constant.astype(np.float32))
+    return Rows(*(part.astype(np.float32) for part in (rows.t, rows.u, rows.constant, rows.noise)))

@@ -49,10 +49,9 @@ def refutation(folding: Folding, goal: Goal) -> Rows:
     """bound - left of each row, over the folded network: a positive combination of these refutes the goal."""
     parts = []
     for name, matrix in goal.rows.items():
-        whole = folding.rows(folding.layers.visible[name])
-        parts.append(Rows(-matrix @ whole.t, -matrix @ whole.u, -matrix @ whole.constant))
-    t, u, constant = (sum(getattr(part, name) for part in parts) for name in ("t", "u", "constant"))
-    return Rows(t, u, goal.bound + constant)
+        parts.append(folding.rows(folding.layers.visible[name], name).combine(-matrix))
+    t, u, constant, noise = (sum(getattr(part, name) for part in parts) for name in ("t", "u", "constant", "noise"))
+    return Rows(t, u, goal.bound + constant, noise)
 
 
 @dataclass(frozen=True)

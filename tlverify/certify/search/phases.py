@@ -15,11 +15,12 @@ from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
-from tlverify.certify.search.bounding import Samples, Table, crown, intervals, tighten
+from tlverify.certify.search.bounding import Samples, Table, crown, tighten
 from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
+from tlverify.certify.search.ground import Ground, Noise
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 from tlverify.certify.search.progress import Search as Search
@@ -49,15 +50,16 @@ def _rounds(
     region, goals = region_of(layers, claim), goals_of(layers, claim)
     box = region.box
     steps = Steps()
-    steps.interval([name for name, value in program.values.items() if value.kind != "input"])
     samples = Samples.none(layers)
-    table = crown(layers, box, intervals(program, layers, claim), steps, safety)
-    folding = folded(layers, box, table)
+    table = crown(Ground(program, claim), layers, box, steps, safety)
+    folding = folded(program, layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
     work = 0.0
     for number in range(-1, len(LEAVES)):
         if number >= 0:
-            table, folding, spent = tighten(layers, box, table, samples, steps, LEAVES[number], search.late, safety)
+            table, folding, spent = tighten(
+                program, layers, box, table, samples, steps, LEAVES[number], search.late, safety
+            )
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
         last = number == len(LEAVES) - 1
@@ -74,9 +76,9 @@ def _rounds(
         yield from _attack(layers, region, claim, goals, samples, rng, search)
 
 
-def folded(layers: Layers, box: Box, table: Table) -> Folding:
+def folded(program: Program, layers: Layers, box: Box, table: Table) -> Folding:
     """All layers, folded by their bounds."""
-    folding = Folding(layers, box)
+    folding = Folding(layers, box, Noise(program, table.errors))
     for low, high in zip(table.lower, table.upper, strict=True):
         folding.extend(low, high)
     return folding

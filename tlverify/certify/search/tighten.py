@@ -56,7 +56,7 @@ def grow(
     parts = []
     for first in range(0, count, group):
         part = slice(first, first + group)
-        rows = Rows(start.t[part], start.u[part], start.constant[part])
+        rows = Rows(start.t[part], start.u[part], start.constant[part], start.noise[part])
         parts.append(_grow(relaxation, rows, goal[part], budget[part], late, root_steps, steps))
     return Grown(
         np.concatenate([part.lower for part in parts]),
