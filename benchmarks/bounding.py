@@ -43,7 +43,7 @@ from tlverify.certify.property import to_claims
 from tlverify.certify.search.bounding import crown
 from tlverify.certify.search.dual import Relaxation, evaluate
 from tlverify.certify.search.emit import Steps
-from tlverify.certify.search.fold import Box, single
+from tlverify.certify.search.fold import single
 from tlverify.certify.search.goals import region_of
 from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import INPUT, Layers, layers_of
@@ -177,32 +177,6 @@ def boxes_case(data: Path, path: Path, deep: bool = False) -> tuple[int, Once]:
     return len(lower), timed(work)
 
 
-class InFloats(Ground):
-    """Interval steps in float64, as a search would take them that leaves rigour to the kernel."""
-
-    def __init__(self, program: kernel.Program, layers: Layers, box: Box) -> None:
-        self.program = program
-        self.layers = {layer.source: layer for layer in layers.layers}
-        self.below, self.above = box.center - box.radius, box.center + box.radius
-
-    def up_to(self, target: str | None) -> list[str]:
-        if target is not None:
-            form = self.layers[target].form
-            (matrix,) = form.parts.values()
-            middle = matrix @ ((self.below + self.above) / 2) + form.bias
-            around = np.abs(matrix) @ ((self.above - self.below) / 2)
-            self.below, self.above = middle - around, middle + around
-        return []
-
-    def ends(self, name: str) -> tuple[Floats, Floats]:
-        ends = self.below, self.above
-        self.tighten(name, *ends)
-        return ends
-
-    def tighten(self, name: str, lower: Floats, upper: Floats) -> None:
-        self.below, self.above = np.maximum(lower, 0), np.maximum(upper, 0)
-
-
 def regions_case(data: Path, path: Path) -> tuple[int, Once]:
     """The phase search's bounds of one region after another."""
     graph = load_graph(data / "mnist_fc/onnx/mnist-net_256x4.onnx")
@@ -217,9 +191,9 @@ def regions_case(data: Path, path: Path) -> tuple[int, Once]:
 
     def work() -> Floats:
         found = []
-        for box in boxes:
-            table = crown(InFloats(program, layers, box), layers, box, Steps())
-            folding = folded(program, layers, box, table)
+        for claim, box in zip(claims, boxes, strict=True):
+            ground = Ground(program, claim)
+            folding = folded(ground, layers, box, crown(ground, layers, Steps()))
             relaxation = Relaxation.of(folding.fold())
             rows = single(folding.rows(layers.visible[output], output))
             found.append(evaluate(relaxation, rows, relaxation.root(len(rows.constant)), gradient=False).lower)

@@ -15,7 +15,7 @@ import pytest
 
 from tlverify import __version__
 from tlverify.certify import prove
-from tlverify.certify.audit import _arithmetic
+from tlverify.certify.audit import arithmetic
 from tlverify.certify.kernel import EXACT, Arithmetic, Program
 from tlverify.certify.kernel.arithmetic import Constant
 from tlverify.certify.kernel.backward import Bounds, Job
@@ -196,10 +196,10 @@ def test_arithmetics_that_disagree_are_exit_70_and_saved(
 
     monkeypatch.setattr("tlverify.certify.fast.fast", lambda: Arithmetic(unsound, EXACT.rules))
     monkeypatch.chdir(tmp_path)
-    _arithmetic.cache_clear()
+    arithmetic.cache_clear()
     code, printed, error = run("check", tmp_path / "out", "--arithmetic", "all")
     again = run("check", tmp_path / "out", "--arithmetic", "all", "--json")
-    _arithmetic.cache_clear()
+    arithmetic.cache_clear()
     (saved,) = tmp_path.glob("disagreement-*.json")
     record = json.loads(saved.read_text())
     assert (code, printed) == (70, "")

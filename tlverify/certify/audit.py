@@ -95,9 +95,9 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
     name = suited(program, certificate) if name == AUTO else name
     if name != "z3":
         try:
-            return kernel.check_with(program, claim, certificate, _arithmetic(name))
+            return kernel.check_with(program, claim, certificate, arithmetic(name))
         except (KeyboardInterrupt, MemoryError):  # what they strike while it is changed must not be used again
-            _arithmetic.cache_clear()
+            arithmetic.cache_clear()
             raise
     statement = read_claim(claim, program)
     header, _ = parse_certificate(certificate)
@@ -173,7 +173,7 @@ def contradiction(answers: Sequence[Answer]) -> str:
 
 
 @functools.cache
-def _arithmetic(name: str) -> kernel.Arithmetic:
+def arithmetic(name: str) -> kernel.Arithmetic:
     """Built once for a process, since `fast` keeps the arrays of a program."""
     if name == "exact":
         return kernel.EXACT

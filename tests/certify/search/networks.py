@@ -26,10 +26,11 @@ class Setup:
     layers: Layers
     region: Region
     table: Table
+    ground: Ground
 
     @property
     def folding(self):
-        return folded(self.program, self.layers, self.region.box, self.table)
+        return folded(self.ground, self.layers, self.region.box, self.table)
 
     def points(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """t in [-1, 1]: half of them corners."""
@@ -79,5 +80,6 @@ def setup(
     t = rng.uniform(-1, 1, (400, inputs))
     values = forward(layers, region.box.center + region.box.radius * np.sign(t))[1][output]
     made = claim([float(np.float32(v + above)) for v in values.max(0)])
-    table = crown(Ground(program, made), layers, region.box, Steps())
-    return Setup(graph, made, program, layers, region, table)
+    ground = Ground(program, made)
+    table = crown(ground, layers, Steps())
+    return Setup(graph, made, program, layers, region, table, ground)

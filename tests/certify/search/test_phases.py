@@ -79,7 +79,7 @@ def test_tightened_bounds_hold_and_are_tighter(seed):
     steps = Steps()
     box = case.region.box
     table, _, work = tighten(
-        case.program, case.layers, box, case.table, Samples.none(case.layers), steps, 8, lambda: False
+        case.ground, case.layers, box, case.table, Samples.none(case.layers), steps, 8, lambda: False
     )
     inner, _ = case.inner(case.points(np.random.default_rng(seed), 3000))
     for k, z in enumerate(inner):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.dual import Relaxation, cost, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
 from tlverify.certify.search.ground import Ground, Noise
 from tlverify.certify.search.layers import Array, Layers, forward
-from tlverify.certify.search.tighten import BATCH, Tree, grow
+from tlverify.certify.search.tighten import Tree, grow
 from tlverify.certify.tree_writer import ONE
 
 PLAIN_SHARE = 1 / 16  # of the rounding errors: what they come to without multipliers, so that the kernel finds the same
@@ -24,14 +23,10 @@ HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
 
 @dataclass(frozen=True)
 class Table:
-    """Bounds of each layer's input, (n,), and by how much executions may miss values."""
+    """Bounds of each layer's input, (n,)."""
 
     lower: list[Double]
     upper: list[Double]
-    errors: dict[str, Double]
-
-    def copy(self) -> Table:
-        return Table([part.copy() for part in self.lower], [part.copy() for part in self.upper], self.errors)
 
     @property
     def unstable(self) -> list[int]:
@@ -39,46 +34,21 @@ class Table:
         return [int(((low < 0) & (high > 0)).sum()) for low, high in zip(self.lower, self.upper, strict=True)]
 
 
-def crown(ground: Ground, layers: Layers, box: Box, steps: Steps, safety: float = 1.0) -> Table:
-    """Layer by layer: intervals, then backward bounds, with default slopes, of all neurons that may have either
-    sign."""
-    errors: dict[str, Double] = {}
-    table = Table([], [], errors)
-    folding = Folding(layers, box, Noise(ground.program, errors))
-    for layer in layers.layers:
-        names = ground.up_to(layer.source)
-        if names:
-            steps.interval(names)
-            errors |= ground.errors
+def crown(ground: Ground, layers: Layers, steps: Steps) -> Table:
+    """Layer by layer: intervals, then backward bounds, with default slopes, of all neurons that may have either sign.
+    The bounds are the kernel's own."""
+    table = Table([], [])
+    for k, layer in enumerate(layers.layers):
+        steps.interval(ground, ground.missing(layer.source))
         lower, upper = ground.ends(layer.source)
+        open_ = np.flatnonzero((lower < 0) & (upper > 0)).tolist()
+        if k and open_ and layer.splittable:
+            steps.bound(ground, layer.source, open_, open_)
+            lower, upper = ground.ends(layer.source)
         table.lower.append(lower)
         table.upper.append(upper)
-        open_ = np.flatnonzero((lower < 0) & (upper > 0))
-        if folding.depth and len(open_) and layer.splittable:
-            relaxation = Relaxation.of(folding.fold(), safety)
-            rows = single(folding.rows(layer.form, layer.source)).take(open_)
-            low = _plain(relaxation, rows, 1)
-            high = -_plain(relaxation, rows, -1)
-            lower[open_] = np.maximum(lower[open_], low)
-            upper[open_] = np.minimum(upper[open_], high)
-            steps.bound(layer.source, open_.tolist(), open_.tolist())
-            ground.tighten(layer.source, lower, upper)
-        folding.extend(lower, upper)
-    names = ground.up_to(None)
-    if names:
-        steps.interval(names)
-        errors |= ground.errors
+    steps.interval(ground, ground.missing(None))
     return table
-
-
-def _plain(relaxation: Relaxation, rows: Rows, sign: int) -> Double:
-    """Bounds of sign * rows with default slopes, about as the kernel will find them."""
-    parts = []
-    for first in range(0, len(rows.constant), BATCH):
-        index = np.arange(first, min(first + BATCH, len(rows.constant)))
-        found = evaluate(relaxation, rows.take(index, sign), relaxation.root(len(index)), gradient=False)
-        parts.append(found.lower.astype(np.float64) - PLAIN_SHARE * found.error)
-    return np.concatenate(parts)
 
 
 @dataclass
@@ -100,7 +70,7 @@ class Samples:
 
 
 def tighten(
-    program: Program,
+    ground: Ground,
     layers: Layers,
     box: Box,
     table: Table,
@@ -111,8 +81,8 @@ def tighten(
     safety: float = 1.0,
 ) -> tuple[Table, Folding, int]:
     """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
-    table = table.copy()
-    folding = Folding(layers, box, Noise(program, table.errors))
+    better = Table([], [])
+    folding = Folding(layers, box, Noise(ground))
     work = 0
     for k, layer in enumerate(layers.layers):
         lower, upper = table.lower[k], table.upper[k]
@@ -123,26 +93,30 @@ def tighten(
             corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])
             samples.add(forward(layers, box.center + box.radius * points)[0])
-            work += _tighten_layer(layers, k, relaxation, rows, open_, lower, upper, samples, steps, leaves, late)
+            ends = lower, upper
+            work += _tighten_layer(ground, layers, k, relaxation, rows, open_, ends, samples, steps, leaves, late)
+            lower, upper = ground.ends(layer.source)
         folding.extend(lower, upper)
-    return table, folding, work
+        better.lower.append(lower)
+        better.upper.append(upper)
+    return better, folding, work
 
 
 def _tighten_layer(
+    ground: Ground,
     layers: Layers,
     k: int,
     relaxation: Relaxation,
     rows: Rows,
     open_: Ints,
-    lower: Double,
-    upper: Double,
+    ends: tuple[Double, Double],
     samples: Samples,
     steps: Steps,
     leaves: int,
     late: Callable[[], bool],
 ) -> int:
-    """Trees for both sides of the open neurons; improves `lower` and `upper` in place."""
-    source = layers.layers[k].source
+    """Trees for both sides of the open neurons, whose bounds are `ends`; what they prove enters the table."""
+    source, (lower, upper) = layers.layers[k].source, ends
     entries = np.concatenate([open_, open_])
     is_upper = np.arange(len(entries)) >= len(open_)
     sign = np.where(is_upper, -1, 1)
@@ -163,15 +137,11 @@ def _tighten_layer(
         row = (int(entries[r]), bool(is_upper[r]), grown.trees[r], float(proved[r]) if one else _at(float(proved[r])))
         (flat if one else deep).append(row)
     if flat:
-        steps.bound_with_slopes(layers, relaxation, source, [row[:3] for row in flat])
+        steps.bound_with_slopes(ground, layers, relaxation, source, [row[:3] for row in flat])
     for index, above, tree, bound in deep:
         steps.lemma(source, index, above, -bound if above else bound)
         steps.tree(layers, relaxation, tree, np.full((len(tree.leaves), 1), np.uint16(ONE)))
-    for index, above, _, bound in (*flat, *deep):
-        if above:
-            upper[index] = min(upper[index], -bound)
-        else:
-            lower[index] = max(lower[index], bound)
+        ground.assume(source, index, -bound if above else bound, above)
     return grown.bounded * cost(relaxation)
 
 

@@ -1,4 +1,4 @@
-"""Writing what the search found as steps of a certificate."""
+"""Writing what the search found as steps of a certificate. Steps that bound neurons are taken at once, on `ground`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tlverify.certify import tree_writer
 from tlverify.certify.search.dual import SLOPE_ONE, Relaxation
+from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Layers
 from tlverify.certify.search.tighten import Tree
 
@@ -30,27 +31,33 @@ class Steps:
         other.steps, other.payload, other.leaves = list(self.steps), bytearray(self.payload), self.leaves
         return other
 
-    def interval(self, names: Sequence[str]) -> None:
-        self.steps.append({"rule": "interval", "nodes": list(names)})
+    def _add(self, ground: Ground, step: Step, payload: bytes = b"") -> None:
+        ground.take([step], payload)
+        self.steps.append(step)
+        self.payload += payload
 
-    def bound(self, node: str, lower: Sequence[int], upper: Sequence[int]) -> None:
+    def interval(self, ground: Ground, names: Sequence[str]) -> None:
+        if names:
+            self._add(ground, {"rule": "interval", "nodes": list(names)})
+
+    def bound(self, ground: Ground, node: str, lower: Sequence[int], upper: Sequence[int]) -> None:
         """Backward bounds with default slopes."""
         plain: Step = {"slopes": {}, "cuts": [], "multipliers": []}
-        self.steps.append({"rule": "bound", "node": node, "lower": list(lower), "upper": list(upper), **plain})
+        self._add(ground, {"rule": "bound", "node": node, "lower": list(lower), "upper": list(upper), **plain})
 
     def bound_with_slopes(
-        self, layers: Layers, relaxation: Relaxation, node: str, rows: Sequence[tuple[int, bool, Tree]]
+        self, ground: Ground, layers: Layers, relaxation: Relaxation, node: str, rows: Sequence[tuple[int, bool, Tree]]
     ) -> None:
         """Backward bounds of (entry, is upper, tree of one leaf) with the slopes of that leaf."""
         ordered = [*(row for row in rows if not row[1]), *(row for row in rows if row[1])]
         alpha = np.concatenate([tree.duals.alpha for *_, tree in ordered])
         used = np.concatenate([tree.used for *_, tree in ordered])
         listing, wide, default = _listing(layers, relaxation, alpha, used)
-        self.payload += _carried(alpha[:, wide], used[:, wide], default[wide]).tobytes()
+        payload = _carried(alpha[:, wide], used[:, wide], default[wide]).tobytes()
         lower = [int(index) for index, upper, _ in ordered if not upper]
         upper = [int(index) for index, upper, _ in ordered if upper]
         step: Step = {"rule": "bound", "node": node, "lower": lower, "upper": upper, "slopes": listing}
-        self.steps.append({**step, "cuts": [], "multipliers": []})
+        self._add(ground, {**step, "cuts": [], "multipliers": []}, payload)
 
     def lemma(self, node: str, index: int, upper: bool, at: float) -> None:
         side = "upper" if upper else "lower"

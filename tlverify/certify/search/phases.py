@@ -51,14 +51,15 @@ def _rounds(
     box = region.box
     steps = Steps()
     samples = Samples.none(layers)
-    table = crown(Ground(program, claim), layers, box, steps, safety)
-    folding = folded(program, layers, box, table)
+    ground = Ground(program, claim)
+    table = crown(ground, layers, steps)
+    folding = folded(ground, layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
     work = 0.0
     for number in range(-1, len(LEAVES)):
         if number >= 0:
             table, folding, spent = tighten(
-                program, layers, box, table, samples, steps, LEAVES[number], search.late, safety
+                ground, layers, box, table, samples, steps, LEAVES[number], search.late, safety
             )
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
@@ -76,9 +77,9 @@ def _rounds(
         yield from _attack(layers, region, claim, goals, samples, rng, search)
 
 
-def folded(program: Program, layers: Layers, box: Box, table: Table) -> Folding:
+def folded(ground: Ground, layers: Layers, box: Box, table: Table) -> Folding:
     """All layers, folded by their bounds."""
-    folding = Folding(layers, box, Noise(program, table.errors))
+    folding = Folding(layers, box, Noise(ground))
     for low, high in zip(table.lower, table.upper, strict=True):
         folding.extend(low, high)
     return folding
