@@ -23,7 +23,7 @@ from tlverify.certify.kernel.arithmetic import Constant, Interval, bits
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job
 from tlverify.certify.kernel.contract import OVERFLOW, RELATIVE_BITS
 from tlverify.certify.kernel.errors import Rejected
-from tlverify.certify.kernel.program import Dense, Map, Program, Value
+from tlverify.certify.kernel.program import Dense, Map, Program, Rounding, Value, error_of
 
 Floats = npt.NDArray[numpy.float64]
 Ints = npt.NDArray[numpy.intp]
@@ -253,19 +253,15 @@ def reach_of(network: Network, root: Boxes) -> Reaches:
             far += float(x.sum())
             inexact += matrix.unit * float(x.sum()) * SLACK
         error = gamma(sum(m.columns for _, m in value.terms) + value.size + 8) * total + inexact
-        error = error + rounding_errors(value, total + inexact, far)
         if not numpy.isfinite(error).all() or (error > LARGEST).any():
             raise Rejected("interval", f"the bounds of {value.name!r} are too large for float64")
         result[value.name] = (error * SLACK, far)
     return result
 
 
-def rounding_errors(value: Value, size: Floats, far: Floats | float) -> Floats | float:
+def rounding_errors(value: Value, rounding: Rounding, size: Floats, far: Floats) -> Floats:
     """What an execution in float32 may miss the entries of an affine value by: contract.py's formula for
     size >= |W| |x| + |b| and far >= |x|_1, rounded up."""
-    rounding = value.rounding
-    if rounding is None:
-        return 0.0
     if not (size < 2.0**OVERFLOW).all():
         raise Rejected("float32", f"an execution of {value.name!r} may overflow")
     tiny = numpy.ldexp(numpy.array(rounding.tiny, dtype=float) + far, rounding.tiny_exponent)
@@ -296,7 +292,11 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
                 most = (numpy.abs(middle) + width).sum(1, keepdims=True) * SLACK
                 sum_of_x = sum_of_x + most
                 size = size + (far + matrix.forward(width, matrix.magnitude) + matrix.unit * most) * SLACK + n * ETA
-        around = around + rounding_errors(value, size * SLACK, sum_of_x)
+        if value.rounding is not None:
+            missed = rounding_errors(value, value.rounding, size * SLACK, sum_of_x)
+            boxes.require_own(error_of(name))
+            boxes.lower[error_of(name)], boxes.upper[error_of(name)] = -missed, missed
+            around = around + missed
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
         low, high = center - around, center + around
     boxes.require_own(name)
@@ -367,6 +367,10 @@ def backward(
                 vector, bias = vector[held], bias[held]
             gained = row @ bias
             lost = numpy.abs(row) @ vector + ETA * (n + 1) * (1 + far_sum)
+            if value.rounding is not None:
+                missed = rows_of(boxes.upper[error_of(name)], at)
+                missed = missed if held is None else missed[:, held]
+                lost = lost + (numpy.abs(row) * missed).sum(-1) * SLACK
             for source, matrix in network.terms(value):
                 into = columns(source)
                 lost = lost + _join(pending, source, matrix.backward(row, held, into), into, boxes, at)

@@ -30,6 +30,7 @@ from tlverify.certify.interval.engine import (
 )
 from tlverify.certify.kernel.backward import SLOPE_BITS
 from tlverify.certify.kernel.errors import Rejected
+from tlverify.certify.kernel.program import error_of
 from tlverify.certify.kernel.proof import Disjunct, Goal, Machine
 from tlverify.certify.kernel.reader import fields
 from tlverify.certify.kernel.tree import Tree, combination, read_tree
@@ -64,6 +65,7 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     payload = Payload.take(machine, goal, read, shape.depth[shape.leaves], last, where)
     refuters = [Refuter.of(network, goal, read, disjunct, where) for disjunct in goal.bad]
     changing = {name for name, _ in read.entries} | {name for _, name in steps}
+    changing |= {error_of(name) for _, name in steps}
     stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.with_own(changing))]
     while stack:
         block = stack.pop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.interval.engine import Boxes, Seen, backward, rebound
+from tlverify.certify.interval.engine import Boxes, Seen, backward, interval_step, rebound
 from tlverify.certify.search.combine import combine, least, weights_of, words_of
 from tlverify.certify.search.root import Floats, Ints, Root
 
@@ -58,6 +58,15 @@ class Affine:
     constants: Floats
 
 
+@dataclass(frozen=True)
+class Planes:
+    """For each neuron of a layer, what its phase says of the inputs: if it is >= 0 then `above` is, if it is <= 0 then
+    `below` is; (parts, 2, n, inputs) and (parts, 2, n), first below. They are opposite but for what rounding takes."""
+
+    coefficients: Floats
+    constants: Floats
+
+
 class Bounder:
     """Bounds a block: tightens its table in place, and keeps what the choice of splits needs."""
 
@@ -66,28 +75,32 @@ class Bounder:
         self.lower = np.concatenate([block.boxes.lower[name] for name in root.program.inputs], 1)
         self.upper = np.concatenate([block.boxes.upper[name] for name in root.program.inputs], 1)
         self.shares: dict[str, Floats] = {}
-        self.planes: dict[str, Affine] = {}
-        for name in root.layers:
-            if root.program.values[name].kind == "affine":
-                self._layer(name)
+        self.planes: dict[str, Planes] = {}
+        for step in root.template:
+            if step["rule"] == "rebound":
+                self._layer(step["node"])
+            else:
+                for name in step["nodes"]:
+                    interval_step(root.network, block.boxes, name)
         self._close()
 
     def _layer(self, name: str) -> None:
         """Bound the unstable neurons of a layer again; note how their bounds depend on the inputs."""
         size, inputs = self.root.program.values[name].size, len(self.root.inputs)
-        coefficients = np.zeros((len(self.block), size, inputs))
-        constants = np.zeros((len(self.block), size))
+        coefficients = np.zeros((len(self.block), 2, size, inputs))
+        constants = np.zeros((len(self.block), 2, size))
 
         def watch(at: Ints, index: Ints, seen: Seen, found: Floats) -> None:
             row = self._inputs(seen, found.shape)
-            coefficients[at, index] = row[0]
-            constants[at, index] = found[0] - least(row[0], np.zeros(len(at)), self.lower[at], self.upper[at])
+            for side in (0, 1):  # the value is above the first bound, minus the value above the second
+                coefficients[at, side, index] = -row[side]
+                constants[at, side, index] = least(row[side], -found[side], self.lower[at], self.upper[at])
             moved = np.abs(row).sum(0) * (self.upper[at] - self.lower[at])
             shares[at, index] = moved / np.maximum(moved.sum(-1, keepdims=True), 1e-300)
 
-        shares = np.zeros_like(coefficients)
+        shares = np.zeros((len(self.block), size, inputs))
         rebound(self.root.network, self.root.reaches, self.block.boxes, name, watch)
-        self.shares[name], self.planes[name] = shares, Affine(coefficients, constants)
+        self.shares[name], self.planes[name] = shares, Planes(coefficients, constants)
 
     def _inputs(self, seen: Seen, shape: tuple[int, ...]) -> Floats:
         """The coefficients on all inputs side by side, (*shape, inputs)."""

@@ -72,11 +72,10 @@ def propose_boxes(
 def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:
     """The steps of the root and the tree's, with the payload."""
     order = found.preorder()
-    template = [{"rule": "rebound", "node": name} for name in root.layers if root.program.values[name].kind == "affine"]
     words = [found.words[number] for number in order if found.split[number] < 0]
     plain = all(len(part) == 1 for leaf in words for part in leaf)  # single inequalities need no multipliers
     step, payload = tree(
-        [found.split[number] for number in order], list(found.entries), template, None, None if plain else words
+        [found.split[number] for number in order], list(found.entries), root.template, None, None if plain else words
     )
     return [*root.steps, step], payload
 
@@ -166,10 +165,10 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
     few = (total > 0) & (total <= PHASE_LIMIT)
     depth = np.array([tree.depth[number] for number in block.numbers[at].tolist()])
     most = int((depth + few).max())
-    coefficients = np.zeros((len(at), most, len(root.inputs)))
-    constants = np.zeros((len(at), most))
+    coefficients = np.zeros((2, len(at), most, len(root.inputs)))  # of the half-spaces of both halves
+    constants = np.zeros((2, len(at), most))
     known = min(most, block.constants.shape[1])
-    coefficients[:, :known], constants[:, :known] = block.coefficients[at, :known], block.constants[at, :known]
+    coefficients[:, :, :known], constants[:, :, :known] = block.coefficients[at, :known], block.constants[at, :known]
     todo = few
     for name in root.layers:  # the earliest that has an unstable neuron
         rows = np.flatnonzero(todo & (counts[name] > 0))
@@ -182,8 +181,9 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
         phase[rows] = neuron
         chosen[rows] = [tree.entry(name, int(i)) for i in neuron]
         plane = bounder.planes[name]
-        coefficients[rows, depth[rows]] = plane.coefficients[at[rows], neuron]
-        constants[rows, depth[rows]] = plane.constants[at[rows], neuron]
+        for half in (0, 1):
+            coefficients[half, rows, depth[rows]] = plane.coefficients[at[rows], half, neuron]
+            constants[half, rows, depth[rows]] = plane.constants[at[rows], half, neuron]
     halved = zip(block.numbers[at].tolist(), chosen.tolist(), (phase >= 0).tolist(), strict=True)
     numbers = np.array([tree.halve(*one) for one in halved], dtype=np.intp)
     below, above = block.boxes.part(at), block.boxes.part(at)
@@ -196,9 +196,6 @@ def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> 
             cut = halfway(root, name, below.lower[name][rows, index], below.upper[name][rows, index])
         below.upper[name][rows, index] = np.minimum(below.upper[name][rows, index], cut)
         above.lower[name][rows, index] = np.maximum(above.lower[name][rows, index], cut)
-    sign = np.ones_like(constants)
-    sign[phase >= 0, depth[phase >= 0]] = -1.0
     return joined(
-        Block(numbers, below, coefficients * sign[..., None], constants * sign),
-        Block(numbers + 1, above, coefficients, constants),
+        Block(numbers, below, coefficients[0], constants[0]), Block(numbers + 1, above, coefficients[1], constants[1])
     )

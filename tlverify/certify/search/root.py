@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tlverify.certify.interval.engine import Boxes, Engine, Network, Reaches
 from tlverify.certify.kernel import RULES
 from tlverify.certify.kernel.claim import Claim
-from tlverify.certify.kernel.program import Program
+from tlverify.certify.kernel.program import Program, error_of
 from tlverify.certify.kernel.proof import STEPS, Goal, Machine
 from tlverify.certify.search.problem import nearest
 
@@ -25,13 +25,17 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Root:
-    """The claim's region with its table, and the bad set as rows: conjunct k is rows . values >= bounds[k]."""
+    """The claim's region with its table, and the bad set as rows: conjunct k is rows . values >= bounds[k].
+
+    `steps` made the table; `template` are those that every part of the region takes again.
+    """
 
     program: Program
     network: Network
     reaches: Reaches
     boxes: Boxes
     steps: Sequence[dict[str, Any]]
+    template: Sequence[dict[str, Any]]
     layers: Sequence[str]
     inputs: Sequence[tuple[str, int]]
     rows: Mapping[str, Floats]
@@ -65,8 +69,11 @@ def prepare_root(program: Program, claim: Claim) -> Root:
     rows, bounds, disjuncts = _bad_set(program, goal)
     inputs = [(name, index) for name in program.inputs for index in range(program.values[name].size)]
     exponents = {name: goal.bounds[name].exponent for name in program.inputs}
-    own = boxes.with_own([*program.inputs, *layers])
-    return Root(program, network, reaches, own, steps, layers, inputs, rows, bounds, disjuncts, exponents)
+    template, changing = [step for step in steps if step["rule"] == "rebound"], [*program.inputs, *layers]
+    if program.contract is not None:  # rounding errors shrink with the part
+        template, changing = steps, [n for name in program.values for n in (name, error_of(name))]
+    own = boxes.with_own(changing)
+    return Root(program, network, reaches, own, steps, template, layers, inputs, rows, bounds, disjuncts, exponents)
 
 
 def _bad_set(program: Program, goal: Goal) -> tuple[dict[str, Floats], Floats, list[Ints]]:
