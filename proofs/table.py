@@ -9,6 +9,7 @@ from proofs import (
     close,
     decode,
     fast,
+    float32,
     inexact,
     interval,
     packed,
@@ -34,6 +35,10 @@ KERNEL_PLACES = (
     "inexact",
     "objective",
     "witness",
+    "contract",
+    "rounding",
+    "flushed",
+    "execution",
 )
 """Where the kernel reads, rounds, packs or scales a number."""
 
@@ -60,6 +65,7 @@ def lemmas() -> tuple[Lemma, ...]:
         tree,
         replay,
         fast,
+        float32,
     )
     return tuple(lemma for module in modules for lemma in module.lemmas())
 

@@ -1,10 +1,11 @@
 import pytest
 
 from ..examples import FAMILIES
+from . import laws_float32
 from .laws import LAWS, OPS, false_claims_are_rejected, load, margins_are_proved, op_is_right
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("law", [*LAWS.values(), *laws_float32.LAWS.values()], ids=[*LAWS, *laws_float32.LAWS])
 def test_law(law):
     law(load())
 

@@ -11,12 +11,13 @@ import pytest
 import tlverify.certify.kernel
 from tlverify.certify import kernel as real
 
-from . import hostile
+from . import hostile, laws_float32
 from .laws import LAWS, OPS, load, op_is_right
 
 SOURCE = Path(tlverify.certify.kernel.__file__).parent
 PROPERTIES = {
     **LAWS,
+    **laws_float32.LAWS,
     **hostile.CASES,
     **{op: (lambda kernel, op=op: op_is_right(kernel, op, "normal", 5)) for op in OPS},
 }
@@ -193,6 +194,62 @@ MUTANTS = [
     ("any dtype", "network", "if nodes[source].dtype != dtype:", "if False:", "graph: other dtype than its inputs"),
     ("any shape", "network", "if derived != node.shape:", "if False:", "graph: declared shape"),
     ("undeclared tensors", "network", "for name in tensors:", "for name in ():", "graph: undeclared tensor"),
+    # claims about float32
+    ("one rounding too few", "contract", "self.depth or products) + 1", "self.depth or products)", "errors_are_as_written"),
+    ("depth of the contract ignored", "contract", "min(products, self.depth or products)", "min(products, 1)", "errors_are_as_written"),
+    ("operands rounded for free", "contract", "(1 + operand) ** 2", "1", "errors_are_as_written"),
+    ("one operand rounded", "contract", "(1 + operand) ** 2", "(1 + operand)", "errors_are_as_written"),
+    ("sums of rounded operands as others", "contract", "max(ROUNDINGS[self.rounding], own or ROUNDINGS[self.rounding])", "ROUNDINGS[self.rounding]", "errors_are_as_written"),
+    ("any direction as nearest", "contract", '"any": -23', '"any": -24', "errors_are_as_written"),
+    ("flush as gradual underflow", "contract", '"any": -126', '"any": -149', "errors_are_as_written"),
+    ("truncated as rounded", "contract", "Fraction(1, 1 << 10), -22", "Fraction(1, 1 << 11), -22", "errors_are_as_written"),
+    ("first-order gamma", "contract", "/ (1 - count * unit) - 1", "* (1 + count * unit) - 1", "errors_are_as_written"),
+    ("relative error rounded down", "contract", "-(-(error.numerator << RELATIVE_BITS) // error.denominator)", "(error.numerator << 20) // error.denominator << RELATIVE_BITS - 20", "errors_are_as_written"),
+    ("gamma of any length", "contract", "if count * unit >= Fraction(1, 2):", "if False:", "what_has_no_contract_is_refused"),
+    ("any rounding", "contract", "if found not in known:", "if False:", "what_has_no_contract_is_refused"),
+    ("any depth", "contract", "if not 0 <= depth < 1 << 20:", "if False:", "what_has_no_contract_is_refused"),
+    ("any number is a float32", "contract", "return odd.bit_length() <= DIGITS and", "return True or", "what_has_no_contract_is_refused"),
+    ("float32 without its largest", "contract", "abs(value) < Fraction(2) ** 128", "True", "what_has_no_contract_is_refused"),
+    ("float32 below its least", "contract", "or power > -LEAST", "", "what_has_no_contract_is_refused"),
+    ("error without the bias", "program", "parts.append(([abs(v) for v in value.bias.integers], value.bias.exponent))", "pass", "errors_are_as_written"),
+    ("error at the lower ends", "program", "far = matrix.magnitude([max(-low, high) for", "far = matrix.magnitude([abs(low + high) // 4 for", "errors_are_as_written"),
+    ("error of signed weights", "program", "far = matrix.magnitude(", "far = matrix.forward(", "errors_are_as_written"),
+    ("underflow of operands lost", "program", "tiny.append(([reach(x)]", "tiny.append(([0 * reach(x)]", "errors_are_as_written"),
+    ("underflow of weights lost", "program", "whole = [more - floor_to((-w, weight.exponent), 0)", "whole = [0", "errors_are_as_written"),
+    ("underflow of results lost", "program", "[2 * max(products, len(terms)) + 3]", "[0]", "errors_are_as_written"),
+    ("underflow once", "program", "contract.tiny + 1, products > 0", "contract.tiny - 1, products > 0", "errors_are_as_written"),
+    ("error rounded down", "program", "upper = [-(-v >> drop) for v in errors]", "upper = [v >> drop for v in errors]", "errors_are_as_written"),
+    ("error of no length", "program", "drop = max(bits(errors) - ERROR_BITS, 0)", "drop = 0", "errors_are_as_written"),
+    ("overflow ignored", "program", "if bits(sizes) + exponent > OVERFLOW or bits(errors) + unit > OVERFLOW:", "if False:", "overflow_is_refused"),
+    ("error left out of the interval", "program", "parts.append(([2 * v for v in error.lower]", "parts.append(([0 for v in error.lower]", "errors_are_charged"),
+    ("half the error in the interval", "program", "[2 * v for v in error.upper], error.exponent", "[v for v in error.upper], error.exponent", "errors_are_charged"),
+    ("error not charged", "backward", "constant = accumulate(constant, (-lost, row.exponent + error.exponent))", "pass", "errors_are_charged"),
+    ("error gained", "backward", "constant = accumulate(constant, (-lost, row.exponent + error.exponent))", "constant = accumulate(constant, (lost, row.exponent + error.exponent))", "errors_are_charged"),
+    ("error of signed coefficients", "backward", "lost = sum(abs(a) * e for", "lost = sum(a * e for", "errors_are_charged"),
+    ("no rounding in the program", "lowering", "if self.contract is not None and products is not None:", "if False:", "proofs_are_about_executions"),
+    ("sums rounded once", "lowering", "Rounding.of(self.contract, terms, products, divisors)", "Rounding.of(self.contract, terms, 0, divisors)", "errors_are_as_written"),
+    ("any contract for any program", "claim", "if contract != program.contract:", "if False:", "proofs_are_about_executions"),
+    ("graph read for real numbers", "__init__", "read_program(graph, parameters, contract_of(claim))", "read_program(graph, parameters)", "proofs_are_about_executions"),
+    ("flushed outputs forgotten", "proof", "claim.flushed(program)", "claim.bad", "flushed_outputs_count"),
+    ("flushed inputs taken as rounded", "claim", "or not value.sources", "", "flushed_outputs_count"),
+    ("double precision executed in single", "network", 'if node.dtype != "float32":', "if False:", "what_has_no_contract_is_refused"),
+    ("constants rounded for free", "network", "if kind is str and not representable(", "if False and not representable(", "what_has_no_contract_is_refused"),
+    ("add is exact", "rules_affine", "(b, scaled(node.size))], products=0)", "(b, scaled(node.size))])", "errors_are_as_written"),
+    ("sub is exact", "rules_affine", "(b, scaled(node.size, -1))], products=0)", "(b, scaled(node.size, -1))])", "errors_are_as_written"),
+    ("mean without its division", "rules_affine", "products=area + 1", "products=area - 1", "errors_are_as_written"),
+    ("half away from zero", "execution", "rest == half and kept & 1", "rest == half", "rounding_is_ieee"),
+    ("rounded down", "execution", "kept += rest > half or", "kept += False and", "rounding_is_ieee"),
+    ("quotient without what is left", "execution", "kept << 1 | (rest != 0)", "kept << 9 | (rest != 0)", "rounding_is_ieee"),
+    ("infinities", "execution", "if result >= LARGEST:", "if False:", "overflow_is_refused"),
+    ("products never rounded", "execution", "if order.fma:", "if True:", "executions_agree"),
+    ("products always rounded", "execution", "if order.fma:", "if False:", "executions_agree"),
+    ("bias always last", "execution", "if bias is not None and order.bias_first:", "if False:", "executions_agree"),
+    ("leaky relu never rounded", "execution", "return [nearest(v, places) for v in total]", "return [v >> places for v in total]", "executions_agree"),
+    ("order ignored", "execution", "chosen = [k for k in order.places if k < len(pairs)]", "chosen = [k for k in range(len(order.places)) if k < len(pairs)]", "executions_are_replayed"),
+    ("a term twice", "execution", "if sorted(items(places, int, \"places\")) != list(range(len(places))):", "if False:", "executions_are_replayed"),
+    ("any depth of sums", "execution", "if contract.depth and order.depth", "if False and order.depth", "executions_are_replayed"),
+    ("any input", "execution", "if not representable(point):", "if False:", "executions_are_replayed"),
+    ("order of what has none", "execution", "if value is None or value.rounding is None or not value.rounding.ordered:", "if value is None:", "executions_are_replayed"),
 ]  # fmt: skip
 
 
