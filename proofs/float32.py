@@ -36,7 +36,7 @@ def _relative() -> Iterator[Lemma]:
     )
     yield Lemma(
         "rounding_of_a_sum",
-        "v off by x, |x| <= c, then rounded: |(v + x)(1 + d) - v| <= c + u (T + c) for |v| <= T; gamma_step has c = g T",
+        "v off by x, |x| <= c, then rounded: |(v + x)(1 + d) - v| <= c + u (T + c) for |v| <= T; gamma_step: c = g T",
         ("contract",),
         {"|d| <= u": within(-u, d, u), "|x| <= c": within(-P, x, P), "|v| <= T": within(-S, y, S)},
         absolute((y + x) * (1 + d) - y) <= P + u * (S + P),
@@ -251,7 +251,7 @@ def _execution() -> Iterator[Lemma]:
     n, d, q, r = Ints("n d q r")
     yield Lemma(
         "sticky",
-        "q = n // d and whether anything is left tell n / d from a half: 2 q + (left) compares with 2 h as n / d with h",
+        "q = n // d and whether anything is left tell n / d from a half: 2 q + left compares with 2 h as n / d with h",
         ("execution",),
         {"n = q d + r": And(n == q * d + r, r >= 0, r < d)},
         And(

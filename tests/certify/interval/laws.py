@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 from fractions import Fraction
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,13 @@ from tlverify.certify.certificate import proof
 from tlverify.certify.kernel.arithmetic import Interval
 from tlverify.certify.kernel.backward import Bounds
 from tlverify.certify.kernel.claim import read_claim
-from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.kernel.program import Program, enclose_value, error_of
 from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 from ..examples import FAMILIES, files, random_box, random_graph, random_terms
 from ..kernel import laws as exact_laws
+from ..kernel import laws_float32
 from ..trees import Leaf, Split, Turns, full, preorder, written
 
 Values = dict[str, list[Fraction]]
@@ -260,6 +262,56 @@ def sums_over_inputs_are_charged(interval: SimpleNamespace) -> None:
         assert Fraction(float(found[0])) <= true, seed
 
 
+def rounding_errors_are_charged(interval: SimpleNamespace) -> None:
+    """Claims about float32: an interval step, and a bound after it, are off by the op's rounding error, on either side;
+    and every region has its own."""
+    engine = interval.engine
+    for program, value, contract, products, found, table in laws_float32.subjects(exact_laws.load(), 3):
+        errors = laws_float32.expected_error(value, found, contract, products)
+        exact = laws_float32.exact_value(value, found)
+        network, key = engine.Network(program), error_of(value.name)
+        at_zero = {name: Interval([0] * len(ends.lower), [0] * len(ends.upper), 0) for name, ends in table.items()}
+        zero, boxes = engine.Boxes.of(at_zero), engine.Boxes.of(table)
+        for one in (zero, boxes):  # what is to be replaced, region by region
+            for name in (value.name, key):
+                one.lower[name], one.upper[name] = (np.full((1, value.size), end) for end in (-np.inf, np.inf))
+        every = frozenset(boxes.lower)
+        both = engine.Boxes.stacked(
+            [engine.Boxes(zero.lower, zero.upper, every), engine.Boxes(boxes.lower, boxes.upper, every)]
+        )
+        engine.interval_step(network, both, value.name)
+        low, high = both.lower[value.name][1].tolist(), both.upper[value.name][1].tolist()
+        for index, (true, error) in enumerate(zip(exact, errors, strict=True)):
+            assert Fraction(low[index]) <= true - error, (value.name, contract)
+            assert Fraction(high[index]) >= true + error, (value.name, contract)
+            assert both.upper[key][0][index] <= both.upper[key][1][index]
+            row = np.zeros((2, value.size))
+            row[:, index] = 3.0, -3.0
+            reaches = engine.reach_of(network, boxes)
+            at = np.ones(2, dtype=np.intp)
+            bounds = engine.backward(network, reaches, both, at, {value.name: row}, np.zeros(2), {}).tolist()
+            for sign, bound in zip((3, -3), bounds, strict=True):
+                assert Fraction(bound) <= sign * true - 3 * error, (value.name, contract)
+
+
+def overflow_in_float32_is_refused(interval: SimpleNamespace) -> None:
+    """Where an execution may overflow, no interval step is taken."""
+    graph = exact_laws.affine([[2.0**100, -(2.0**100)]], [0])
+    data = to_bytes(graph)
+    contract = laws_float32.contract_of(exact_laws.load(), laws_float32.CONTRACTS[0])
+    program = kernel.read_program(*data, contract)
+    engine, name = interval.engine, program.outputs[0]
+    for size, refused in ((2.0**24, False), (2.0**26, True)):
+        ends = {"x": np.full((1, 2), size), name: np.full((1, 1), np.inf), error_of(name): np.full((1, 1), np.inf)}
+        boxes = engine.Boxes({n: -end for n, end in ends.items()}, dict(ends), frozenset(ends))
+        network = engine.Network(program)
+        if refused:
+            step = partial(engine.interval_step, network, boxes, name)
+            exact_laws.refuses(exact_laws.load(), step, "overflow")
+        else:
+            engine.interval_step(network, boxes, name)
+
+
 def halves_meet(interval: SimpleNamespace) -> None:
     """No part of an input is left out between two halves: |x - 1/16| <= 1/32 is found."""
     graph = exact_laws.affine([[1], [-1]], [0, 0])
@@ -391,6 +443,8 @@ LAWS = {
     "combinations_are_charged": combinations_are_charged,
     "cancelling_combinations_are_charged": cancelling_combinations_are_charged,
     "sums_over_inputs_are_charged": sums_over_inputs_are_charged,
+    "rounding_errors_are_charged": rounding_errors_are_charged,
+    "overflow_in_float32_is_refused": overflow_in_float32_is_refused,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,

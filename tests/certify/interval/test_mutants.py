@@ -62,6 +62,15 @@ MUTANTS = [
     ("rounding of rows lost", "tree", "(off * size * far +", "(0 * size * far +", CANCELLING),
     ("rounding of bounds lost", "tree", "error = off * (own", "error = 0 * (own", CANCELLING),
     ("slopes up to 2", "tree", "/ 2.0**SLOPE_BITS", "/ 2.0 ** (SLOPE_BITS - 1)", "slopes_are_at_most_1"),
+    ("error of an execution not charged", "engine", "lost = lost + (numpy.abs(row) * missed).sum(-1) * SLACK", "pass", "rounding_errors_are_charged"),
+    ("error of signed coefficients", "engine", "lost + (numpy.abs(row) * missed).sum(-1)", "lost + (row * missed).sum(-1)", "rounding_errors_are_charged"),
+    ("error left out of the interval", "engine", "around = around + missed", "pass", "rounding_errors_are_charged"),
+    ("error without the radius", "engine", "size = size + (far + matrix.forward(width, matrix.magnitude) + matrix.unit * most)", "size = size + 0 * (far + matrix.unit * most)", "rounding_errors_are_charged"),
+    ("error without the bias", "engine", "size, sum_of_x = numpy.abs(center), ", "size, sum_of_x = 0 * numpy.abs(center), ", "rounding_errors_are_charged"),
+    ("underflow lost", "engine", "* size + tiny) * SLACK", "* size) * SLACK", "rounding_errors_are_charged"),
+    ("underflow of inputs lost", "engine", "numpy.array(rounding.tiny, dtype=float) + far", "numpy.array(rounding.tiny, dtype=float)", "rounding_errors_are_charged"),
+    ("relative error lost", "engine", "math.ldexp(rounding.relative, -RELATIVE_BITS) * size", "0 * size", "rounding_errors_are_charged"),
+    ("overflow of an execution ignored", "engine", "if not (size < 2.0**OVERFLOW).all():", "if False:", "overflow_in_float32_is_refused"),
 ]  # fmt: skip
 
 

@@ -127,6 +127,19 @@ def subject(kernel, rng, program, scale: Fraction, contract: dict[str, Any], pro
     return program, value, contract, products, found, table
 
 
+def exact_value(value: Any, found: dict[str, list[Fraction]]) -> list[Fraction]:
+    """map(sources) + bias."""
+    total = [Fraction(0)] * value.size
+    if value.bias is not None:
+        total = [b * Fraction(2) ** value.bias.exponent for b in value.bias.integers]
+    for source, matrix in value.terms:
+        common = max(v.denominator for v in found[source])
+        unit = Fraction(2) ** matrix.exponent / common
+        moved = matrix.forward([int(v * common) for v in found[source]])
+        total = [a + b * unit for a, b in zip(total, moved, strict=True)]
+    return total
+
+
 def errors_are_as_written(kernel) -> None:
     """The error of every rounded op covers the formula, and is no more than that and what is left out of it."""
     for program, value, contract, products, found, table in subjects(kernel, 1):
@@ -148,14 +161,7 @@ def errors_are_charged(kernel) -> None:
         table[key] = kernel.program.enclose_error(value, table)
         wide = kernel.program.enclose_value(value, table)
         table[value.name] = wide
-        total = [Fraction(0)] * value.size
-        if value.bias is not None:
-            total = [b * Fraction(2) ** value.bias.exponent for b in value.bias.integers]
-        for source, matrix in value.terms:
-            common = max(v.denominator for v in found[source])
-            unit = Fraction(2) ** matrix.exponent / common
-            moved = matrix.forward([int(v * common) for v in found[source]])
-            total = [a + b * unit for a, b in zip(total, moved, strict=True)]
+        total = exact_value(value, found)
         errors = [v * Fraction(2) ** table[key].exponent for v in table[key].upper]
         for index, (exact, error) in enumerate(zip(total, errors, strict=True)):
             assert wide.lower[index] * Fraction(2) ** wide.exponent <= exact - error
