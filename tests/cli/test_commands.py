@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_the_examples_that_are_done(
         (("--epsilon", "NaN"), "epsilon: expected a finite number"),
         (("--epsilon", "-1/8"), "expected a radius >= 0"),
         (("--property", "beauty"), "--property: expected robustness or a .vnnlib file"),
-        (("--semantics", "float16"), "--semantics: expected real"),
+        (("--semantics", "float16"), "--semantics: expected one of real, float32"),
         (("--index", "9"), "selects none of the 3 examples"),
         (("--index", "a:b"), "--index: expected a number or a range"),
         (("--data", "nowhere.npz"), "nowhere.npz"),
@@ -159,10 +159,43 @@ def test_check_says_which_arithmetic_accepted(run: Run, model: Path, tmp_path: P
     assert "; accepted in exact" in run("check", out / "0001.cert", "--arithmetic", "fast")[1]  # a witness
 
 
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ((), "every float32 execution of the graph"),
+        (("--semantics", "cuda-tf32"), "operands of products tf32-truncated"),
+        (("--semantics", "real"), "arithmetic is over the reals"),
+    ],
+)
+def test_claims_say_their_semantics(
+    run: Run, model: Path, tmp_path: Path, chosen: tuple[str, ...], words: str
+) -> None:
+    out = tmp_path / "out"
+    certify(run, model, "--index", "0", "--out", out, *chosen)
+    assert words in run("check", out)[1]
+    assert json.loads((out / "results.json").read_text())["semantics"] == (chosen[1] if chosen else "float32")
+    code, printed, _ = run("check", out, "--arithmetic", "all")
+    assert (code, "exact verified, fast verified, interval verified" in printed) == (0, True)
+
+
+def test_a_float64_network_needs_other_semantics(run: Run, tmp_path: Path) -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", Type((2,), "float64"))
+    eye, zeros = builder.parameter(np.eye(2)), builder.parameter(np.zeros(2))
+    save_graph(builder.build(builder.node("linear", x, eye, zeros)), tmp_path / "model.graph.json")
+    np.savez(tmp_path / "data.npz", x=np.array([[0.25, 0.75]]), y=np.array([1]))
+    given = ("certify", tmp_path / "model.graph.json", "--data", tmp_path / "data.npz", "--epsilon", "0.02")
+    code, _, error = run(*given)
+    assert code == 2
+    assert "is float64" in error
+    assert "semantics real" in error
+    assert run(*given, "--semantics", "real")[0] == 0
+
+
 @pytest.mark.parametrize("arithmetic", ["exact", "fast", "interval", "z3", "all"])
 def test_check_in_each_arithmetic(run: Run, model: Path, tmp_path: Path, arithmetic: str) -> None:
     out = tmp_path / "out"
-    certify(run, model, "--out", out)
+    certify(run, model, "--semantics", "real", "--out", out)
     code, printed, _ = run("check", out, "--arithmetic", arithmetic, "--json")
     found = json.loads(printed)
     assert code == found["exit_code"] == 10
@@ -178,7 +211,7 @@ def test_check_in_each_arithmetic(run: Run, model: Path, tmp_path: Path, arithme
 def test_check_says_unknown_where_an_arithmetic_is_at_its_limit(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certify(run, model, "--index", "0", "--out", tmp_path / "out")
+    certify(run, model, "--index", "0", "--semantics", "real", "--out", tmp_path / "out")
     monkeypatch.setattr("tlverify.certify.smt.solver.MAX_UNSTABLE", -1)
     code, printed, _ = run("check", tmp_path / "out", "--arithmetic", "z3")
     assert (code, printed.startswith("unknown"), "over the limit of -1" in printed) == (20, True, True)

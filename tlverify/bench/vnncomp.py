@@ -108,9 +108,8 @@ def _round(
 
 
 def _is_bad(graph: Graph, claim: Claim, point: Point) -> bool:
-    program = kernel.read_program(*to_bytes(graph))
     try:
-        kernel.check_with(program, claim.data, witness_certificate(claim.digest, point))
+        kernel.check(*to_bytes(graph), claim.data, witness_certificate(claim.digest, point, claim.sequential))
     except (kernel.Rejected, kernel.Malformed):
         return False
     return True

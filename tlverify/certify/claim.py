@@ -126,6 +126,13 @@ def read_semantics(given: Semantics) -> Semantics:
     return given
 
 
+def in_words(semantics: Semantics) -> str:
+    """Under which arithmetic a claim with these semantics holds."""
+    if semantics == "real":
+        return "exact real arithmetic on the stored parameters"
+    return str(kernel.read_contract(dict(semantics)) if isinstance(semantics, Mapping) else semantics)
+
+
 def exact(value: Number, what: str = "number") -> Fraction:
     """The rational that a number is written as: 0.02 is 1/50, not the float nearest to it.
 
@@ -145,11 +152,13 @@ def robustness(
     labels: Sequence[int] | npt.NDArray[Any],
     epsilon: Number,
     clip: tuple[Number, Number] = (0, 1),
+    semantics: Semantics = "real",
 ) -> list[Claim]:
     """For each center: every input within `epsilon` of it per coordinate, and within `clip`, is given its label.
 
     `centers` is (n, *input shape), taken as the exact numbers stored; `labels` is (n,). The label's logit must be
-    strictly the largest: a tie counts as bad. Raises ClaimError if the graph is not a classifier with one input
+    strictly the largest: a tie counts as bad. `semantics` is the arithmetic that the claims are about, as in
+    `Claim.under`. Raises ClaimError if the graph is not a classifier with one input
     and one output vector, or if the arrays do not fit it.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -170,7 +179,7 @@ def robustness(
     radius, low, high = exact(epsilon, "epsilon"), exact(clip[0], "clip"), exact(clip[1], "clip")
     if radius < 0:
         raise ClaimError(f"epsilon: expected a radius >= 0, found {epsilon}")
-    graph_digest = digest(graph)
+    graph_digest, told = digest(graph), read_semantics(semantics)
     claims = []
     for row, (point, label) in enumerate(zip(points, labels, strict=True)):
         if not 0 <= int(label) < classes:
@@ -189,7 +198,7 @@ def robustness(
         }
         bad = tuple(_beats(output, other, int(label)) for other in range(classes) if other != int(label))
         ends = {source.name: tuple(lower)}, {source.name: tuple(upper)}
-        claims.append(Claim(graph_digest, (region,), *ends, bad))
+        claims.append(Claim(graph_digest, (region,), *ends, bad, told))
     return claims
 
 
@@ -197,6 +206,7 @@ def box(
     graph: Graph,
     ranges: dict[str, tuple[Iterable[Number], Iterable[Number]]],
     bad: Sequence[Sequence[Inequality]],
+    semantics: Semantics = "real",
 ) -> Claim:
     """No input with each entry in its range (lower ends, upper ends; flat) satisfies a conjunction of `bad`.
 
@@ -210,7 +220,7 @@ def box(
     )
     _check_ranges(graph, lower, upper)
     _check_bad(graph, bad)
-    return Claim(digest(graph), region, lower, upper, tuple(tuple(row) for row in bad))
+    return Claim(digest(graph), region, lower, upper, tuple(tuple(row) for row in bad), read_semantics(semantics))
 
 
 def _check_ranges(graph: Graph, lower: dict[str, tuple[Fraction, ...]], upper: dict[str, tuple[Fraction, ...]]) -> None:

@@ -128,7 +128,8 @@ def _deep(
     try:
         return Deep(graph, kernel.read_program(*to_bytes(graph), contract), timeout, seed, report)
     except kernel.Malformed as error:
-        raise UnsupportedOp(f"the graph cannot be certified: {error}") from None
+        other = "" if contract is None else "; or make the claim about real numbers (semantics real)"
+        raise UnsupportedOp(f"the graph cannot be certified: {error}{other}") from None
 
 
 class Deep:

@@ -68,7 +68,13 @@ def certify(
     timeout: Annotated[
         float | None, typer.Option(min=0.0, help="Seconds of search for each example or property.")
     ] = None,
-    semantics: Annotated[str, typer.Option(help="Arithmetic that the claim is about: real.")] = "real",
+    semantics: Annotated[
+        str,
+        typer.Option(
+            help="What claims are about: float32 (every float32 execution, sums in any order), real (real numbers), "
+            "numpy-cpu, cuda-no-tf32, cuda-tf32, any-rounding."
+        ),
+    ] = "float32",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for claims, certificates and report.html. Repeat the command to resume."),
@@ -82,8 +88,8 @@ def certify(
     `tlverify certify net.onnx --property spec.vnnlib` decides one property; the file states the bad states.
 
     Each verdict is `verified` (the kernel accepted a proof), `falsified` (a counterexample was replayed exactly) or
-    `unknown`. Inputs of examples are within [0, 1]. Ctrl-C makes what is being searched `unknown`, with its best bound;
-    what is done is kept.
+    `unknown`. It holds for every float32 execution of the network, unless --semantics says otherwise. Inputs of
+    examples are within [0, 1]. Ctrl-C makes what is being searched `unknown`, with its best bound; the rest is kept.
     """
     from tlverify.cli.certify import certify
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tlverify.certify.claim import SEMANTICS, exact, in_words, read_semantics
 from tlverify.cli.console import print_summary, verdict_line
 from tlverify.cli.environment import environment
 from tlverify.cli.follow import follow
@@ -21,8 +22,6 @@ from tlverify.graph import Graph, TlverifyError, digest, write_atomic
 from tlverify.interop import load_graph
 from tlverify.train.data import load_npz
 from tlverify.train.progress import progress_bar
-
-REAL = "exact real arithmetic on the stored parameters"
 
 
 def certify(
@@ -39,14 +38,14 @@ def certify(
     verbose: bool = False,
 ) -> None:
     """Certify examples of a dataset; exits with the code of the worst verdict."""
-    if semantics != "real":
-        raise TlverifyError(f"--semantics: expected real, found {semantics!r}")
+    if semantics not in SEMANTICS:
+        raise TlverifyError(f"--semantics: expected one of {', '.join(SEMANTICS)}, found {semantics!r}")
     if prop.endswith((".vnnlib", ".vnnlib.gz")):
         from tlverify.cli.property import certify_property
 
         if data_path is not None or epsilon is not None:
             raise TlverifyError("--data and --epsilon do not go with a .vnnlib property, which states its own region")
-        certify_property(path, Path(prop), timeout, out, seed, as_json, verbose)
+        certify_property(path, Path(prop), timeout, semantics, out, seed, as_json, verbose)
     if prop != "robustness":
         raise TlverifyError(f"--property: expected robustness or a .vnnlib file, found {prop!r}")
     if data_path is None or epsilon is None:
@@ -55,9 +54,11 @@ def certify(
     graph, data = load_graph(path), load_npz(data_path)
     indices = parse_index(index, len(data))
     report_progress = follow() if verbose else None
-    found = verdicts(graph, data, epsilon, indices, out=out, timeout=timeout, seed=seed, report=report_progress)
+    found = verdicts(
+        graph, data, epsilon, indices, out=out, timeout=timeout, seed=seed, report=report_progress, semantics=semantics
+    )
     rows = collect_rows("certify", len(indices), found)
-    run = make_run(str(path), "", (), None, graph, epsilon, rows)
+    run = make_run(str(path), "", (), None, graph, epsilon, rows, semantics)
     report = Report(
         f"{prop} of {path.name} at {epsilon}",
         (run,),
@@ -67,7 +68,7 @@ def certify(
         "tlverify " + " ".join(sys.argv[1:]),
     )
     code = exit_code(row.verdict for row in rows)
-    summary = {**summarize(run, epsilon), "seconds": round(report.seconds, 3), "exit_code": code}
+    summary = {**summarize(run, epsilon, semantics), "seconds": round(report.seconds, 3), "exit_code": code}
     notes = [] if out is None else save_report(report, summary, out)
     if len(rows) < len(indices):
         notes.insert(0, f"Interrupted after {len(rows)} of {len(indices)} examples.")
@@ -107,10 +108,9 @@ def make_run(
     graph: Graph,
     epsilon: str,
     rows: list[Row],
+    semantics: str,
 ) -> Run:
     """The rows of one network as a run of a report."""
-    from tlverify.certify.claim import exact
-
     correct = sum(not row.misclassified for row in rows)
     return Run(
         name=name,
@@ -122,18 +122,18 @@ def make_run(
         graph_digest=digest(graph),
         parameter_count=graph.parameter_count,
         epsilon=float(exact(epsilon)),
-        semantics=REAL,
+        semantics=in_words(read_semantics(semantics)),
         verdicts=tuple(rows),
     )
 
 
-def summarize(run: Run, epsilon: str) -> dict[str, Any]:
+def summarize(run: Run, epsilon: str, semantics: str) -> dict[str, Any]:
     """The run as plain JSON data."""
     return {
         "graph": run.graph_digest,
         "property": "robustness",
         "epsilon": epsilon,
-        "semantics": "real",
+        "semantics": semantics,
         "examples": len(run.verdicts),
         "correct": run.test_accuracy[0],
         "verified": run.count("verified"),

@@ -30,6 +30,7 @@ def certify_property(
     path: Path,
     spec: Path,
     timeout: float | None,
+    semantics: str,
     out: Path | None,
     seed: int,
     as_json: bool,
@@ -37,7 +38,7 @@ def certify_property(
 ) -> NoReturn:
     """Certify one property of a network; exits with the code of its verdict."""
     graph, prop = load_graph(path), read_vnnlib(spec)
-    claims = to_claims(prop, graph)
+    claims = [claim.under(semantics) for claim in to_claims(prop, graph)]
     names = [f"{index:04d}" for index in range(len(claims))]
     known = {}
     if out is not None:
@@ -47,7 +48,7 @@ def certify_property(
             if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
                 known[claim.digest] = certificate.read_bytes()
     decision = decide(graph, claims, timeout=timeout, seed=seed, known=known, report=follow() if verbose else None)
-    summary = summarize(graph, prop, decision, path, spec)
+    summary = summarize(graph, prop, decision, path, spec, semantics)
     if out is not None:
         import json
 
@@ -62,14 +63,16 @@ def certify_property(
     raise SystemExit(summary["exit_code"])
 
 
-def summarize(graph: Graph, prop: Property, decision: Decision, path: Path, spec: Path) -> dict[str, Any]:
+def summarize(
+    graph: Graph, prop: Property, decision: Decision, path: Path, spec: Path, semantics: str
+) -> dict[str, Any]:
     """The decision as plain JSON data."""
     found = decision.counterexample
     return {
         "graph": digest(graph),
         "network": str(path),
         "property": str(spec),
-        "semantics": "real",
+        "semantics": semantics,
         "verdict": decision.verdict,
         "reason": decision.reason,
         "remedy": decision.remedy,

@@ -20,6 +20,7 @@ from tlverify.train import data
 from tlverify.train.recipes import CERTIFIED, PLAIN
 
 EPSILON = "0.02"
+SEMANTICS = "float32"
 
 
 def quickstart(out: Path, seed: int, as_json: bool) -> None:
@@ -38,9 +39,9 @@ def quickstart(out: Path, seed: int, as_json: bool) -> None:
         graph = trained.graph
         console.print(f"  {trained.accuracy(test) * len(test):.0f} of {len(test)} test images correct", highlight=False)
         folder = out / recipe.title
-        images = verdicts(graph, test, EPSILON, range(len(test)), out=folder)
+        images = verdicts(graph, test, EPSILON, range(len(test)), out=folder, semantics=SEMANTICS)
         rows = collect_rows(f"certifying {name}", len(test), images)
-        run = make_run(name, words, trained.report.losses, trained.report.seconds, graph, EPSILON, rows)
+        run = make_run(name, words, trained.report.losses, trained.report.seconds, graph, EPSILON, rows, SEMANTICS)
         runs.append(run)
         console.print(f"  {run.count('verified')} certified at radius {EPSILON}", highlight=False)
     report = Report(
@@ -52,7 +53,7 @@ def quickstart(out: Path, seed: int, as_json: bool) -> None:
         "tlverify " + " ".join(sys.argv[1:]),
     )
     summary: dict[str, Any] = {
-        "runs": {run.name: summarize(run, EPSILON) for run in runs},
+        "runs": {run.name: summarize(run, EPSILON, SEMANTICS) for run in runs},
         "seconds": round(report.seconds, 3),
         "exit_code": 0,
     }

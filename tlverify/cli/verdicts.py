@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify import certify, robustness, save_result
-from tlverify.certify.claim import Number
+from tlverify.certify.claim import Number, Semantics
 from tlverify.certify.files import CERTIFICATE, CLAIM
 from tlverify.certify.prove import Report, Result
 from tlverify.cli.report import Row
@@ -31,6 +31,7 @@ def verdicts(
     timeout: float | None = None,
     seed: int = 0,
     report: Report | None = None,
+    semantics: Semantics = "float32",
 ) -> Iterator[Row]:
     """The verdict on the robustness of each image, in order.
 
@@ -39,7 +40,7 @@ def verdicts(
     tlverify.certify.certify.
     """
     points = examples(graph, data)
-    claims = robustness(graph, points[list(indices)], data.y[list(indices)].tolist(), epsilon)
+    claims = robustness(graph, points[list(indices)], data.y[list(indices)].tolist(), epsilon, semantics=semantics)
     width = max(4, len(str(len(data) - 1)))
     names = [f"{index:0{width}d}" for index in indices]
     known = {}

@@ -38,7 +38,7 @@ def assert_certified(
         structure = path.read_bytes()
         parameters = path.with_name(path.name.removesuffix(".graph.json") + ".safetensors").read_bytes()
     try:
-        program = kernel.read_program(structure, parameters)
+        program = kernel.read_program(structure, parameters, kernel.contract_of(statement))
         accepted = check_in(arithmetic, program, statement, _bytes(certificate))
     except (kernel.Rejected, kernel.Malformed) as error:
         raise AssertionError(f"certificate not accepted: {error}") from None

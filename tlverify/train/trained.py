@@ -20,7 +20,7 @@ from tlverify.train.report import Report
 
 if TYPE_CHECKING:
     from tlverify.certify import Result
-    from tlverify.certify.claim import Number
+    from tlverify.certify.claim import Number, Semantics
     from tlverify.train.trainer import Trainer
 
 
@@ -93,18 +93,24 @@ class Trained:
         return target
 
     def certify(
-        self, data: Dataset, epsilon: Number, index: Sequence[int] | None = None, timeout: float | None = 60.0
+        self,
+        data: Dataset,
+        epsilon: Number,
+        index: Sequence[int] | None = None,
+        timeout: float | None = 60.0,
+        semantics: Semantics = "float32",
     ) -> Iterator[Result]:
         """The verdict on the robustness of each example (or those at `index`) within `epsilon` and [0, 1].
 
         Each `verified` comes with a certificate that the kernel has accepted, each `falsified` with a counterexample
-        that it has replayed. `timeout` is in seconds of search for each example.
+        that it has replayed. It holds for every float32 execution, unless `semantics` says otherwise (as in
+        tlverify.certify.robustness). `timeout` is in seconds of search for each example.
         """
         from tlverify.certify import certify, robustness
 
         chosen = data if index is None else data.take(list(index))
         graph = self.graph
-        return certify(graph, robustness(graph, chosen.x, chosen.y, epsilon), timeout=timeout)
+        return certify(graph, robustness(graph, chosen.x, chosen.y, epsilon, semantics=semantics), timeout=timeout)
 
     def summary(self) -> str:
         """The layers with shapes and parameter counts, the training, and the digest."""

@@ -70,7 +70,7 @@ class Claim:
     def __str__(self) -> str:
         region = " and ".join(f"{name} in {box.text}" for name, box in self.region.items())
         bad = " or ".join("(" + " and ".join(map(str, row)) + ")" for row in self.bad)
-        return f"for every {region}, never {bad}; {REAL if self.contract is None else self.contract}"
+        return f"for every {region}, never {bad}; {REAL if self.contract is None else f'in {self.contract}'}"
 
     def flushed(self, program: Program) -> Sequence[Sequence[Inequality]]:
         """The bad set, enlarged by what a flush to zero may do to an output that is a number of the input or the graph,

@@ -70,10 +70,8 @@ class Contract:
         rounding = "rounded to nearest" if self.rounding == "nearest" else "rounded in any direction"
         flush = "gradual underflow" if self.subnormals == "gradual" else "subnormal numbers kept or flushed to zero"
         operands = "" if self.operands == "float32" else f", operands of products {self.operands}"
-        return (
-            f"inputs are float32 numbers, and this holds for every float32 execution of the graph: {sums}, with or "
-            f"without FMA, {rounding}, {flush}{operands}"
-        )
+        how = f"{sums}, with or without FMA, {rounding}, {flush}{operands}"
+        return f"every float32 execution of the graph on inputs that are float32 numbers ({how})"
 
 
 def read_contract(data: Any) -> Contract:
