@@ -167,9 +167,7 @@ def test_check_says_which_arithmetic_accepted(run: Run, model: Path, tmp_path: P
         (("--semantics", "real"), "arithmetic is over the reals"),
     ],
 )
-def test_claims_say_their_semantics(
-    run: Run, model: Path, tmp_path: Path, chosen: tuple[str, ...], words: str
-) -> None:
+def test_claims_say_their_semantics(run: Run, model: Path, tmp_path: Path, chosen: tuple[str, ...], words: str) -> None:
     out = tmp_path / "out"
     certify(run, model, "--index", "0", "--out", out, *chosen)
     assert words in run("check", out)[1]

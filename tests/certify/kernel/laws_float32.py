@@ -328,7 +328,7 @@ def executions_agree(kernel) -> None:
             if padded and (block < 1 << 30 or reverse):
                 continue
             pairs = max(
-                (len(p) for n in sums for p in kernel.execution._rows(program.values[n].terms[0][1])), default=0
+                (len(p) for n in sums for p in kernel.execution.rows_of(program.values[n].terms[0][1])), default=0
             )
             if block == 2 and pairs > 4:
                 continue  # blocks of blocks are not an order of the other

@@ -65,14 +65,18 @@ def execute(
     """Every value in units of 2^LEAST, from inputs that are float32 numbers."""
     found = {name: [_number(name, point) for point in points[name]] for name in program.inputs}
     for name, value in program.values.items():
-        if value.kind == "relu":
-            found[name] = [max(v, 0) for v in found[value.source]]
-        elif value.kind == "affine":
-            if value.rounding is not None and value.rounding.ordered:
-                found[name] = _sums(program, value, found, orders.get(name, SEQUENTIAL))
-            else:
-                found[name] = _once(value, found)
+        if value.kind != "input":
+            found[name] = execute_value(program, value, found, orders.get(name, SEQUENTIAL))
     return found
+
+
+def execute_value(program: Program, value: Value, found: Mapping[str, Sequence[int]], order: Order) -> list[int]:
+    """A value from its sources."""
+    if value.kind == "relu":
+        return [max(v, 0) for v in found[value.source]]
+    if value.rounding is not None and value.rounding.ordered:
+        return _sums(program, value, found, order)
+    return _once(value, found)
 
 
 def nearest(integer: int, places: int) -> int:
@@ -127,7 +131,7 @@ def _sums(program: Program, value: Value, found: Mapping[str, Sequence[int]], or
     if rounding is None or contract is None:
         raise TypeError(f"{value.name} is not rounded")
     x, result = found[source], []
-    for entry, pairs in enumerate(_rows(matrix)):
+    for entry, pairs in enumerate(rows_of(matrix)):
         chosen = [k for k in order.places if k < len(pairs)]
         chosen += range(len(order.places), len(pairs))
         if contract.depth and order.depth(len(chosen), value.bias is not None) > contract.depth:
@@ -143,7 +147,7 @@ def _sums(program: Program, value: Value, found: Mapping[str, Sequence[int]], or
     return result
 
 
-def _rows(matrix: Map) -> Sequence[Sequence[tuple[int, int]]]:
+def rows_of(matrix: Map) -> Sequence[Sequence[tuple[int, int]]]:
     """For each entry of the result its (index, coefficient) pairs."""
     if not isinstance(matrix, Dense):
         return matrix.entries

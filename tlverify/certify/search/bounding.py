@@ -10,8 +10,9 @@ import numpy as np
 from tlverify.certify.search.dual import Relaxation, cost, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import Box, Double, Folding, Ints, Rows, single
-from tlverify.certify.search.ground import Ground, Noise
+from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
+from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.tighten import Tree, grow
 from tlverify.certify.tree_writer import ONE
 
@@ -82,7 +83,7 @@ def tighten(
 ) -> tuple[Table, Folding, int]:
     """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
     better = Table([], [])
-    folding = Folding(layers, box, Noise(ground))
+    folding = Folding(layers, box, Noise(ground.program, ground.error))
     work = 0
     for k, layer in enumerate(layers.layers):
         lower, upper = table.lower[k], table.upper[k]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.ground import Noise
 from tlverify.certify.search.layers import INPUT, Affine, Layers
+from tlverify.certify.search.noise import Noise
 
 Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]

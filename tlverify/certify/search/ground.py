@@ -1,14 +1,10 @@
-"""The table of bounds that the kernel will have, and what rounding in float32 comes to, given the table."""
+"""The table of bounds that the kernel will have."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from tlverify.certify.audit import arithmetic
 from tlverify.certify.claim import Claim
@@ -16,8 +12,6 @@ from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.program import Program, error_of
 from tlverify.certify.kernel.proof import STEPS, Machine, tighten
 from tlverify.certify.search.layers import Array, floats
-
-NOISE_BITS = 20
 
 
 class Ground:
@@ -57,41 +51,3 @@ class Ground:
         """By how much an execution may miss the entries of a value; None if it is exact."""
         found = self.goal.bounds.get(error_of(name))
         return None if found is None else floats(found.upper, found.exponent)
-
-
-class Noise:
-    """How far rounding may move a value, given the ReLUs below: those of an unstable neuron move nothing, for they are
-    variables of their own. Cancellation between the neurons of a layer is left out, so it is more than it comes to."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        self.active: dict[str, npt.NDArray[np.bool_]] = {}
-        self._known: dict[str, Array] = {}
-
-    def at(self, name: str) -> Array:
-        """Of each entry of a value."""
-        if self.ground.program.contract is None:
-            return np.zeros(self.ground.program.values[name].size)
-        if name not in self._known:
-            self._known[name] = self._at(name)
-        return self._known[name]
-
-    def _at(self, name: str) -> Array:
-        value = self.ground.program.values[name]
-        if value.kind == "input":
-            return np.zeros(value.size)
-        if value.kind == "relu":
-            return np.where(self.active[value.source], self.at(value.source), 0.0)
-        error = self.ground.error(name)
-        total = np.zeros(value.size) if error is None else error
-        for source, matrix in value.terms:
-            integers, exponent = _integers(self.at(source))
-            total = total + floats(matrix.magnitude(integers), matrix.exponent + exponent)
-        return total
-
-
-def _integers(values: Array) -> tuple[Sequence[int], int]:
-    """Numbers >= 0 rounded up to NOISE_BITS bits with one exponent."""
-    largest = float(values.max(initial=0.0))
-    exponent = math.frexp(largest)[1] - NOISE_BITS
-    return [math.ceil(v) for v in np.ldexp(values, -exponent).tolist()], exponent

@@ -18,10 +18,12 @@ from tlverify.certify.search.blobs import ascend, badness
 from tlverify.certify.search.bounding import Samples, Table, crown, tighten
 from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
+from tlverify.certify.search.executions import broken
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
 from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, region_of
-from tlverify.certify.search.ground import Ground, Noise
+from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
+from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 from tlverify.certify.search.progress import Search as Search
 
@@ -31,6 +33,7 @@ SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
 ATTACK = (48, 20)  # ascents and their steps
+ORDERED = 2  # points of an attack for which orders of summation are tried
 
 
 def propose_phases(
@@ -74,18 +77,19 @@ def _rounds(
             return
         if search.late():
             return
-        yield from _attack(layers, region, claim, goals, samples, rng, search)
+        yield from _attack(ground, layers, region, claim, goals, samples, rng, search)
 
 
 def folded(ground: Ground, layers: Layers, box: Box, table: Table) -> Folding:
     """All layers, folded by their bounds."""
-    folding = Folding(layers, box, Noise(ground))
+    folding = Folding(layers, box, Noise(ground.program, ground.error))
     for low, high in zip(table.lower, table.upper, strict=True):
         folding.extend(low, high)
     return folding
 
 
 def _attack(
+    ground: Ground,
     layers: Layers,
     region: Region,
     claim: Claim,
@@ -102,6 +106,10 @@ def _attack(
     samples.add(forward(layers, region.box.center + region.box.radius * np.concatenate([best, last]))[0])
     if score.max() >= 0:
         yield witness(layers, region, claim, best[score.argmax()])
+    else:
+        near = [_inside(region, best[k]) for k in np.argsort(-score)[:ORDERED]]
+        splits = [np.split(point, list(layers.offsets.values())[1:]) for point in near]
+        yield from broken(ground.program, ground.error, claim, float(score.max()), splits, search.late)
 
 
 def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:

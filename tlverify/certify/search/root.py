@@ -43,6 +43,11 @@ class Root:
     disjuncts: Sequence[Ints]
     exponents: Mapping[str, int]
 
+    def error(self, name: str) -> Floats | None:
+        """By how much an execution may miss the entries of a value; None if it is exact."""
+        found = self.boxes.upper.get(error_of(name))
+        return None if found is None else found[0]
+
 
 def prepare_root(program: Program, claim: Claim) -> Root:
     """The table at the root, by the kernel's own rules in the arithmetic `interval`."""

@@ -1,5 +1,6 @@
 """The four detectors of Szász, Bánhelyi and Jelasity, "No Soundness in the Real World" (ICML 2025), built from
 their description: a sum that is one number in real arithmetic and another in some order of float32 steers the class.
+They are run, and claims about them are decided in both arithmetics.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tlverify.certify import kernel
+from tlverify.certify.claim import Inequality, box
+from tlverify.certify.prove import certify
 from tlverify.core.binary32 import Execution, Order, run_binary32
-from tlverify.graph import GraphBuilder, Type
+from tlverify.graph import GraphBuilder, Type, to_bytes
 
 OMEGA = 2.0**24
 DETECTORS = {
@@ -54,3 +58,37 @@ def test_the_order_as_written_loses_precision_and_order1():
     for name, expected in {"Precision": 0, "Order1": 0, "Order2": 2, "Order3": 512}.items():
         (logits,) = run_binary32(detector(DETECTORS[name])[0], [np.ones(1, np.float32)])
         assert logits[0] == expected, name
+
+
+def claim(name, radius=Fraction(0)):
+    """The class is 0, as in real arithmetic."""
+    graph, _ = detector(DETECTORS[name])
+    (output,) = graph.outputs
+    bad = [[Inequality(((output, 1, Fraction(1)), (output, 0, Fraction(-1))))]]
+    return graph, box(graph, {"x": ([1 - radius], [1 + radius])}, bad)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_float32_is_falsified_with_the_order_that_breaks_it(name):
+    graph, stated = claim(name)
+    (result,) = certify(graph, [stated.under("float32")], timeout=60)
+    assert result.verdict == "falsified"
+    accepted = kernel.check(*to_bytes(graph), result.claim.data, result.certificate)
+    assert accepted.verdict == "falsified"
+    assert "every float32 execution" in accepted.statement
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_real_is_what_real_arithmetic_says(name):
+    graph, stated = claim(name, Fraction(1, 1 << 10))
+    (result,) = certify(graph, [stated], timeout=60)
+    assert result.verdict == "verified"
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_no_bounded_order_is_verified_either(name):
+    """Any contract whose sums may be deeper than 2 terms breaks it; it must never be verified."""
+    graph, stated = claim(name)
+    for semantics in ("numpy-cpu", "cuda-tf32", "any-rounding"):
+        (result,) = certify(graph, [stated.under(semantics)], timeout=20)
+        assert result.verdict != "verified"
