@@ -263,7 +263,12 @@ def what_has_no_contract_is_refused(kernel) -> None:
     builder = GraphBuilder()
     x = builder.input("x", Type((2, 1), "float32"))
     ones = [builder.parameter(np.ones(2, np.float32)) for _ in range(4)]
-    refused(builder.build(builder.node("batch_norm", x, *ones, axis=0, epsilon="1")), "batch_norm")
+    refused(builder.build(builder.node("batch_norm", x, *ones, axis=0, epsilon=f"1/{2**120}")), "out of the range")
+    for k, odd in ((0, 2.0**-120), (1, 2.0**-120), (2, 2.0**-120), (2, 2.0**-80), (3, -(2.0**-120))):
+        given = [*ones[:k], builder.parameter(np.float32([odd, 1])), *ones[k + 1 :]]
+        refused(builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**90}")), "out of the range")
+    wide = [ones[0], *(builder.parameter(np.full(2, v, np.float32)) for v in (2.0**40, 2.0**6)), ones[3]]
+    refused(builder.build(builder.node("batch_norm", x, *wide, axis=0, epsilon="1")), "out of the range")
     for field, value in (
         ("rounding", "up"),
         ("subnormals", "none"),
@@ -273,6 +278,47 @@ def what_has_no_contract_is_refused(kernel) -> None:
     ):
         refuses(kernel, lambda f=field, v=value: contract_of(kernel, {**CONTRACTS[0], f: v}), field)
     refuses(kernel, lambda: contract_of(kernel, CONTRACTS[0]).relative(1 << 23), "too long")
+
+
+def batch_norms_are_covered(kernel) -> None:
+    """Ways to work out a batch norm in float32, as frameworks do, are within its interval at a point."""
+    rng, one = np.random.default_rng(9), np.float32(1)
+    for number in range(300):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((2, 3), "float32"))
+        mean, factor, bias = (rng.normal(size=2).astype(np.float32) for _ in range(3))
+        variance = (rng.random(2) * 10.0 ** rng.integers(-3, 3)).astype(np.float32)
+        epsilon = np.float32(2.0**-17)
+        given = map(builder.parameter, (mean, variance, factor, bias))
+        graph = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**17}"))
+        contract = contract_of(kernel, CONTRACTS[0])
+        program = kernel.network.read_program(*to_bytes(graph), contract)
+        point = (rng.normal(size=(2, 3)) + (mean[:, None] if number % 2 else 0)).astype(np.float32)
+        exact = [Fraction(v) for v in point.ravel().tolist()]
+        table = {"x": kernel.arithmetic.enclose(exact, exact)}
+        for name, value in program.values.items():
+            if value.kind == "affine":
+                assert value.rounding is not None, name
+                table[kernel.program.error_of(name)] = kernel.program.enclose_error(value, table)
+                table[name] = kernel.program.enclose_value(value, table)
+        m, v, f, b = (p[:, None] for p in (mean, variance, factor, bias))
+        root = np.sqrt(v + epsilon)
+        near = (one / root) * (one + np.float32(2.0**-22))  # an approximate reciprocal root
+        found = table[program.outputs[0]]
+        unit = Fraction(2) ** found.exponent
+        for result in (
+            (point - m) / root * f + b,
+            (point - m) * (f / root) + b,
+            point * (f / root) + (b - m * (f / root)),
+            (point - m) * near * f + b,
+            point * (f * near) + (b - m * (f * near)),
+        ):
+            assert result.dtype == np.float32
+            for low, executed, high in zip(found.lower, result.ravel().tolist(), found.upper, strict=True):
+                assert low * unit <= Fraction(executed) <= high * unit
+        widths = [(high - low) * unit for low, high in zip(found.lower, found.upper, strict=True)]
+        sizes = np.abs(f / root) * (np.abs(point) + np.abs(m)) + np.abs(b)
+        assert all(w <= Fraction(float(s)) / 2**18 for w, s in zip(widths, sizes.ravel(), strict=True))
 
 
 def overflow_is_refused(kernel) -> None:
@@ -383,6 +429,7 @@ LAWS = {
         proofs_are_about_executions,
         flushed_outputs_count,
         what_has_no_contract_is_refused,
+        batch_norms_are_covered,
         overflow_is_refused,
         rounding_is_ieee,
         executions_agree,

@@ -130,6 +130,8 @@ def _sums(program: Program, value: Value, found: Mapping[str, Sequence[int]], or
     rounding, contract = value.rounding, program.contract
     if rounding is None or contract is None:
         raise TypeError(f"{value.name} is not rounded")
+    if matrix.inexact and not rounding.divisors:
+        raise Rejected("witness", f"executions of {value.name!r} are not replayed: batch_norm has no order")
     x, result = found[source], []
     for entry, pairs in enumerate(rows_of(matrix)):
         chosen = [k for k in order.places if k < len(pairs)]

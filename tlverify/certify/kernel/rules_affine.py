@@ -13,6 +13,7 @@ from tlverify.certify.kernel.lowering import Lowering, Node, Shape, diagonal, ga
 from tlverify.certify.kernel.program import Dense, Sparse
 from tlverify.certify.kernel.reader import rational
 
+BATCH_NORM_ROUNDINGS = 10  # of an execution: sum, root (4 for an approximate reciprocal), quotient, products, sums
 ROOT_BITS = 60  # fraction bits of a coefficient that is not a binary fraction: 1/9, 1/sqrt(variance)
 
 
@@ -86,12 +87,11 @@ def batch_norm_shape(node: Node, sources: list[Node]) -> Shape | None:
 
 
 def batch_norm(node: Node, context: Lowering) -> None:
-    """scale (x - mean) / sqrt(variance + epsilon) + bias: the root is enclosed between two 2^-ROOT_BITS steps."""
-    if context.contract is not None:
-        raise Malformed(
-            f"node {node.name!r}: executions of batch_norm differ too much for a claim about float32; "
-            "fold it into the affine map before it, or write it as a product and a sum"
-        )
+    """scale (x - mean) / sqrt(variance + epsilon) + bias: the root is enclosed between two 2^-ROOT_BITS steps.
+
+    Executions work out the coefficient and the offset in many ways, each with fewer roundings than BATCH_NORM_ROUNDINGS
+    relative to |c| (|x| + |mean|) + |bias|: that much is granted to both parts.
+    """
     mean, variance, factor, bias = (_constant(node, k, context) for k in (1, 2, 3, 4))
     axis, shape = node.attributes["axis"], node.shape
     inner = math.prod(shape[axis + 1 :])
@@ -105,13 +105,33 @@ def batch_norm(node: Node, context: Lowering) -> None:
         square = (f * Fraction(2) ** factor.exponent) ** 2 / spread * 4**ROOT_BITS
         root = math.isqrt(math.floor(square))  # floor of the magnitude
         coefficients.append(root if f >= 0 else -root - 1)
+    if context.contract is not None:
+        _check_ranges(node, epsilon, (mean, variance, factor, bias), coefficients)
     shifted = context.part(node)
     source = context.source(node.inputs[0])
     minus = Vector([-mean.integers[c] for c in channel], mean.exponent)
-    context.affine(shifted, [(source, scaled(node.size))], minus)
+    context.affine(shifted, [(source, scaled(node.size))], minus, products=BATCH_NORM_ROUNDINGS)
     entries = [[(k, coefficients[c])] for k, c in enumerate(channel)]
     matrix = Sparse(entries, node.size, -ROOT_BITS, inexact=True)
-    context.affine(node.name, [(shifted, matrix)], Vector([bias.integers[c] for c in channel], bias.exponent))
+    offset = Vector([bias.integers[c] for c in channel], bias.exponent)
+    context.affine(node.name, [(shifted, matrix)], offset, products=BATCH_NORM_ROUNDINGS)
+
+
+def _check_ranges(node: Node, epsilon: Fraction, given: Sequence[Vector], coefficients: Sequence[int]) -> None:
+    """No number on the way to the coefficient underflows, and what underflows later is paid for: |scale| <= 40 (1+|c|)
+    for a product of x - mean and the root that is flushed before it is scaled."""
+    normal = Fraction(2) ** -100
+    numbers = [abs(v) * Fraction(2) ** vector.exponent for vector in given for v in vector.integers]
+    slopes = [Fraction(abs(c), 1 << ROOT_BITS) for c in coefficients]
+    scales = [abs(v) * Fraction(2) ** given[2].exponent for v in given[2].integers]
+    if (
+        epsilon < normal
+        or any(0 < v < normal for v in numbers)
+        or any(scale > 40 * (1 + c) or (scale and not c) for scale, c in zip(scales, slopes, strict=True))
+    ):
+        raise Malformed(
+            f"node {node.name!r}: its parameters are out of the range in which batch_norm has a float32 bound"
+        )
 
 
 def _fraction(pair: tuple[int, int]) -> tuple[int, int]:
