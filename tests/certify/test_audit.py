@@ -156,8 +156,8 @@ def broken(change):
     ],
 )
 def test_a_broken_arithmetic_is_a_disagreement(monkeypatch, name, change, claim, what):
-    right = audit._arithmetic
-    monkeypatch.setattr(audit, "_arithmetic", lambda asked: broken(change) if asked == name else right(asked))
+    right = audit.arithmetic
+    monkeypatch.setattr(audit, "arithmetic", lambda asked: broken(change) if asked == name else right(asked))
     with pytest.raises(Disagreement) as disagreement:
         audit.check_all(PROGRAM, claim.data, proof(claim))
     assert str(disagreement.value) == what

@@ -125,11 +125,11 @@ def test_an_arithmetic_that_was_struck_is_not_used_again(monkeypatch, error):
     program = kernel.read_program(*to_bytes(GRAPH))
     (touching,) = claims(TOUCHING)
     data = certificate.witness(touching.digest, [np.array([0.5, 0.5])])
-    before = audit._arithmetic("fast")
+    before = audit.arithmetic("fast")
     assert audit.check_in("fast", program, touching.data, data).verdict == "falsified"
-    assert audit._arithmetic("fast") is before
+    assert audit.arithmetic("fast") is before
     with monkeypatch.context() as changed:
         changed.setattr(kernel, "check_with", lambda *_: raise_(error))
         with pytest.raises(error):
             audit.check_in("fast", program, touching.data, data)
-    assert audit._arithmetic("fast") is not before
+    assert audit.arithmetic("fast") is not before

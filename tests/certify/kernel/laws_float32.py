@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -101,11 +101,11 @@ POWERS = ((0, 0), (20, 0), (-130, 0), (-130, 12), (20, -120))
 what counts."""
 
 
-def subjects(kernel, seed: int) -> Iterator[Subject]:
+def subjects(kernel, seed: int, contracts: Sequence[dict[str, Any]] = CONTRACTS) -> Iterator[Subject]:
     """Programs of one op under each contract, the op's value, and its sources at a point, as numbers and intervals."""
     rng = np.random.default_rng(seed)
     for op in ROUNDED:
-        for contract in CONTRACTS:
+        for contract in contracts:
             for power, own in POWERS:
                 graph, products = single(op, rng, own)
                 program = kernel.network.read_program(*to_bytes(graph), contract_of(kernel, contract))
