@@ -49,10 +49,10 @@ class Peer:
         return f"{self.name}: {len(self.times)} of {self.tried} in {self.total:.0f} CPU-s{middle}"
 
 
-def run_set(path: Path, folder: Path, timeout: float | None, jobs: int, only: str) -> list[Row]:
+def run_set(path: Path, folder: Path, timeout: float | None, jobs: int, only: str, semantics: str) -> list[Row]:
     """All instances of a set, from the folder's results where there are some."""
     instances = read_instances(path, timeout=timeout, only=only)
-    tasks = make_tasks(instances)
+    tasks = make_tasks(instances, semantics=semantics)
     store = Store(folder)
     records, missing = pending(tasks, store)
     if missing:
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, help="seconds for each instance (default: the set's own)")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="only instances whose row holds this text")
+    parser.add_argument("--semantics", default="real", help="real or float32")
     parser.add_argument("--out", type=Path, default=Path("build/vnncomp"), help="folder of results")
     options = parser.parse_args()
     unknown = sorted(set(options.sets) - set(SETS))
@@ -122,7 +123,9 @@ def main() -> None:
     for name in options.sets:
         print(f"{name}:", flush=True)
         try:
-            rows = run_set(data / SETS[name], options.out / name, options.timeout, options.jobs, options.only)
+            rows = run_set(
+                data / SETS[name], options.out / name, options.timeout, options.jobs, options.only, options.semantics
+            )
         except BenchError as error:
             parser.error(str(error))
         table.append(cells(name, rows))

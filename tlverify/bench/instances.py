@@ -50,6 +50,7 @@ class Task:
     prop_digest: str
     timeout: float
     seed: int
+    semantics: str
     key: str
 
 
@@ -85,16 +86,16 @@ def take_shard(instances: list[Instance], shard: str) -> list[Instance]:
     return instances[index - 1 :: count]
 
 
-def make_tasks(instances: Iterable[Instance], *, seed: int = 0) -> list[Task]:
+def make_tasks(instances: Iterable[Instance], *, seed: int = 0, semantics: str = "real") -> list[Task]:
     """The tasks of instances. Their keys are digests of network, property, settings and the program's own source."""
     contents = cache(lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
     tasks = []
     for instance in instances:
         network, prop = contents(instance.network), contents(instance.prop)
-        settings = [network, prop, instance.timeout, seed, source_digest()]
+        settings = [network, prop, instance.timeout, seed, semantics, source_digest()]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
         paths = str(instance.network.resolve()), str(instance.prop.resolve())
-        tasks.append(Task(*paths, network, prop, instance.timeout, seed, key))
+        tasks.append(Task(*paths, network, prop, instance.timeout, seed, semantics, key))
     return tasks
 
 

@@ -77,7 +77,7 @@ def _decide(task: Task) -> tuple[Decision, dict[str, bytes], str]:
         if found != expected:
             raise TlverifyError(f"{path}: its sha256 is {found}, the instance is about {expected}")
     graph = _load(task.network, task.network_digest)
-    claims = to_claims(read_vnnlib(task.prop), graph)
+    claims = [claim.under(task.semantics) for claim in to_claims(read_vnnlib(task.prop), graph)]
     left = max(0.0, task.timeout - (time.perf_counter() - begin))
     decision = decide(graph, claims, timeout=left, seed=task.seed)
     name = digest(graph)

@@ -109,6 +109,9 @@ def bench(
         str | None, typer.Option(help="Dask scheduler, tcp://host:8786, whose workers replace --jobs.")
     ] = None,
     only: Annotated[str, typer.Option(help="Only rows of the CSV that hold this text.")] = "",
+    semantics: Annotated[
+        str, typer.Option(help="What the claims are about: real, or float32 and the others of `certify`.")
+    ] = "real",
     grace: Annotated[
         float, typer.Option(min=0.0, help="Seconds past its time after which a worker that hangs is ended.")
     ] = 60.0,
@@ -121,7 +124,7 @@ def bench(
     """
     from tlverify.cli.bench import bench
 
-    bench(instances, timeout, jobs, out, shard, scheduler, only, grace, seed, json)
+    bench(instances, timeout, jobs, out, shard, scheduler, only, grace, semantics, seed, json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tlverify.bench.pool import Submit, dask_pool, local_pool
 from tlverify.bench.record import Record, Store
 from tlverify.bench.report import Row, csv_text, disagreements, summarize, write_cactus
 from tlverify.bench.run import Progress, pending, run_tasks
+from tlverify.certify.claim import SEMANTICS
 from tlverify.cli.output import INTERNAL, INTERRUPTED, VERIFIED, fail, print_json
 from tlverify.cli.report import printable, seconds, size
 from tlverify.graph import write_atomic
@@ -36,12 +38,17 @@ def bench(
     scheduler: str | None,
     only: str,
     grace: float,
+    semantics: str,
     seed: int,
     as_json: bool,
 ) -> None:
     """Run what has no result in `out` yet; exits with 70 if a verdict is not the expected one."""
+    if semantics not in SEMANTICS:
+        raise BenchError(f"--semantics: expected one of {', '.join(SEMANTICS)}, found {semantics!r}")
     instances = take_shard(read_instances(path, timeout=timeout, only=only), shard)
-    tasks = make_tasks(instances, seed=seed)
+    if semantics != "real":  # what is expected is said of real numbers
+        instances = [replace(instance, expected="") for instance in instances]
+    tasks = make_tasks(instances, seed=seed, semantics=semantics)
     by_key = {task.key: instance for task, instance in zip(tasks, instances, strict=True)}
     store = Store(out)
     records, missing = pending(tasks, store)

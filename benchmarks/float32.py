@@ -1,0 +1,183 @@
+"""Executions in float32 against what is proved of them: how many leave their bounds, and how near they come.
+
+    TLVERIFY_DATA=../shared/data PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python benchmarks/float32.py --executions 100000
+
+For each network the kernel bounds every value over regions of inputs, for every float32 execution. Then inputs of the
+regions (corners, and points between) are run in random orders: sequential, reversed, pairwise, blocked, permuted,
+contracted to FMA, bias first, flushed to zero, and by the BLAS of this machine; every value must lie in its interval.
+`nearest` is the largest share of the error bound that a value's error took, against the same sum in float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlverify import Trainer, data, losses, nn, optim
+from tlverify.certify import kernel
+from tlverify.certify.claim import SEMANTICS, Inequality, box
+from tlverify.certify.search.emit import Steps
+from tlverify.certify.search.ground import Ground
+from tlverify.certify.search.problem import inside
+from tlverify.core import run
+from tlverify.core.binary32 import Execution, Mode, Order, run_binary32
+from tlverify.core.ops.forward import FORWARD
+from tlverify.graph import Graph, GraphBuilder, Node, Type, to_bytes
+from tlverify.interop import load_graph
+
+BATCH = 64
+RADII = (0.004, 0.02, 0.05)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Executions, values compared, values outside their interval, and the largest share of an error bound."""
+
+    executions: int
+    values: int
+    outside: int
+    nearest: float
+
+
+def batched(graph: Graph, count: int) -> Graph:
+    """The same network on `count` inputs at once, with every value that a step of the proof bounds as an output."""
+    builder = GraphBuilder()
+    names: dict[str, str] = {}
+    for value in graph.inputs:
+        names[value.name] = builder.input(value.name, Type((count, *value.shape), value.dtype))
+    for parameter in graph.parameters:
+        names[parameter.name] = builder.parameter(parameter.data, parameter.name)
+    for node in graph.nodes:
+        given = [names[name] for name in node.inputs]
+        names[node.name] = builder.node(node.op, *given, name=node.name, **moved(node, count))
+    return builder.build(*(names[node.name] for node in graph.nodes))
+
+
+def moved(node: Node, count: int) -> dict[str, Any]:
+    """The attributes of a node of a batch."""
+    attributes: dict[str, Any] = dict(node.attributes)
+    if node.op in ("reshape", "broadcast_to"):
+        attributes["shape"] = (count, *attributes["shape"])
+    return attributes
+
+
+def executions(rng: np.random.Generator) -> Iterator[Execution]:
+    while True:
+        tree = ("sequential", "pairwise", "blocked")[int(rng.integers(3))]
+        seed = int(rng.integers(1 << 30)) if rng.random() < 0.5 else None
+        order = Order(tree, int(rng.choice([2, 4, 8, 16, 64])), bool(rng.random() < 0.5), seed)
+        mode = Mode(ftz=bool(rng.random() < 0.3), daz=bool(rng.random() < 0.3))
+        yield Execution(order, bool(rng.random() < 0.25), "first" if rng.random() < 0.5 else "last", mode)
+
+
+def bounded(graph: Graph, low: Sequence[Fraction], high: Sequence[Fraction]) -> Ground:
+    """The kernel's table over a box, for every execution: interval steps, and backward bounds of what ReLUs take."""
+    (source,) = graph.inputs
+    (out,) = graph.outputs
+    statement = box(
+        graph, {source.name: (low, high)}, [[Inequality(((out, 0, Fraction(1)),), Fraction(10**9))]], "float32"
+    )
+    program = kernel.read_program(*to_bytes(graph), kernel.contract_of(statement.data))
+    ground, steps = Ground(program, statement), Steps()
+    for name, value in program.values.items():
+        steps.interval(ground, [name] if value.kind != "input" else [])
+        takes = any(v.kind == "relu" and v.source == name for v in program.values.values())
+        if takes and value.kind == "affine":
+            steps.bound(ground, name, range(value.size), range(value.size))
+    return ground
+
+
+def compare(graph: Graph, center: np.ndarray, rounds: int, rng: np.random.Generator) -> Count:
+    """`rounds` executions of each of BATCH inputs of a region."""
+    radius = Fraction(float(rng.choice(RADII)))
+    exact = [Fraction(v) for v in center.ravel().tolist()]
+    ground = bounded(graph, [v - radius for v in exact], [v + radius for v in exact])
+    wide = batched(graph, BATCH)
+    shape = graph.inputs[0].shape
+    ends = np.array([inside(v - radius, v + radius) for v in exact], np.float32)
+    low, high = ends[:, 0].reshape(shape), ends[:, 1].reshape(shape)
+    counted = outside = 0
+    nearest = 0.0
+    for number, execution in zip(range(rounds), executions(rng), strict=False):
+        t = rng.random((BATCH, *shape)).astype(np.float32)
+        t[::2] = np.round(t[::2])
+        points = np.clip(low + (high - low) * t, low, high).astype(np.float32)
+        if number % 10 == 9:
+            found = blas(wide, points)
+        else:
+            found = dict(zip(wide.outputs, run_binary32(wide, [points], execution), strict=True))
+        for name, values in found.items():
+            flat = values.reshape(BATCH, -1).astype(np.float64)
+            below, above = ground.ends(name)
+            outside += int(((flat < below) | (flat > above)).sum())
+            counted += flat.size
+        nearest = max(nearest, closeness(wide, points, found, ground))
+    return Count(rounds * BATCH, counted, outside, nearest)
+
+
+def blas(wide: Graph, points: np.ndarray) -> dict[str, np.ndarray]:
+    """By NumPy in float32: its BLAS and its own loops."""
+    return dict(zip(wide.outputs, map(np.asarray, run(wide, [points])), strict=True))
+
+
+def closeness(wide: Graph, points: np.ndarray, found: dict[str, np.ndarray], ground: Ground) -> float:
+    """The largest |executed - exact| / bound over linear and convolution nodes; exact: float64 on executed inputs."""
+    known = {wide.inputs[0].name: points, **found, **{p.name: p.data for p in wide.parameters}}
+    most = 0.0
+    for node in wide.nodes:
+        error = ground.error(node.name)
+        if node.op in ("linear", "conv2d") and error is not None:
+            given = [known[name].astype(np.float64) for name in node.inputs]
+            exact = FORWARD[node.op](*given, **node.attributes)
+            missed = np.abs(found[node.name].astype(np.float64) - exact).reshape(BATCH, -1)
+            most = max(most, float((missed / np.maximum(error, 1e-300)).max()))
+    return most
+
+
+def networks(folder: Path) -> Iterator[tuple[str, Graph, np.ndarray]]:
+    """Name, graph, and centers of regions."""
+    train, test = data.digits()
+    images = test.x.astype(np.float32)
+    layers = [nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, stride=2), nn.ReLU(), nn.Flatten(-3)]
+    model = nn.Sequential(nn.Flatten(), nn.Reshape((1, 8, 8)), *layers, nn.Linear(72, 10))
+    trainer = Trainer(model, optimizer=optim.Adam(lr=3e-3), loss=losses.cross_entropy, seed=0)
+    yield "digits CNN", trainer.train(train, epochs=10, batch_size=64).graph, images
+    for name in ("256x2", "256x4", "256x6"):
+        path = folder / f"mnist_fc/onnx/mnist-net_{name}.onnx"
+        if path.is_file():
+            graph = load_graph(path)
+            rng = np.random.default_rng(1)
+            yield f"MNIST {name}", graph, rng.random((20, *graph.inputs[0].shape), np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executions", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    cases = list(networks(Path(os.environ.get("TLVERIFY_DATA", "../shared/data"))))
+    print(f"contract {SEMANTICS['float32']}")
+    for name, graph, centers in cases:
+        regions, counts = 5, []
+        rounds = -(-options.executions // (len(cases) * regions * BATCH))
+        for k in rng.permutation(len(centers))[:regions]:
+            counts.append(compare(graph, centers[k], rounds, rng))
+        total = sum(count.executions for count in counts)
+        values, outside = sum(count.values for count in counts), sum(count.outside for count in counts)
+        nearest = max(count.nearest for count in counts)
+        print(
+            f"{name:12} {total:7,} executions, {values:12,} values, {outside} outside, nearest {nearest:.3g}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
