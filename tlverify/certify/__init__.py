@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tlverify.certify.claim import Claim as Claim
     from tlverify.certify.claim import Inequality as Inequality
     from tlverify.certify.claim import box as box
+    from tlverify.certify.claim import pixel_robustness as pixel_robustness
     from tlverify.certify.claim import robustness as robustness
     from tlverify.certify.files import Checked as Checked
     from tlverify.certify.files import check_files as check_files
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tlverify.certify.prove import certify as certify
 
 _HOMES = {
-    "tlverify.certify.claim": ("Claim", "Inequality", "box", "robustness"),
+    "tlverify.certify.claim": ("Claim", "Inequality", "box", "pixel_robustness", "robustness"),
     "tlverify.certify.files": ("Checked", "check_files", "find_certificates", "save_result"),
     "tlverify.certify.prove": ("Result", "certify"),
 }

@@ -73,6 +73,21 @@ class Claim:
     bad: tuple[tuple[Inequality, ...], ...]
     semantics: Semantics = "real"
 
+    def snapped(self, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """A point, all inputs flat in one vector, moved to where the claim has points: to the nearest levels where an
+        input has some, else as it is."""
+        if not any("divisor" in region for region in self.region):
+            return point
+        result, start = np.array(point, np.float64), 0
+        for region in self.region:
+            size, divisor = len(self.lower[region["input"]]), region.get("divisor")
+            if divisor is not None:
+                part = slice(start, start + size)
+                numbers = np.clip(np.rint(result[part] * divisor), region["lower"], region["upper"])
+                result[part] = (numbers.astype(np.float32) / np.float32(divisor)).astype(np.float64)
+            start += size
+        return result
+
     def under(self, semantics: Semantics) -> Claim:
         """The same about another arithmetic: a name in SEMANTICS, or a contract."""
         return replace(self, semantics=read_semantics(semantics))
@@ -200,6 +215,37 @@ def robustness(
         ends = {source.name: tuple(lower)}, {source.name: tuple(upper)}
         claims.append(Claim(graph_digest, (region,), *ends, bad, told))
     return claims
+
+
+def pixel_robustness(
+    graph: Graph,
+    images: npt.ArrayLike,
+    labels: Sequence[int] | npt.NDArray[Any],
+    levels: int,
+    divisor: int = 255,
+    semantics: Semantics = "float32",
+) -> list[Claim]:
+    """For each image: every image file of which each pixel differs by `levels` at most is given its label.
+
+    `images` is (n, *input shape) of integers from 0 to `divisor`; the network takes each as the float32 nearest to
+    pixel / divisor, as `x.astype(numpy.float32) / 255` and ToTensor give it. So the claim is about the finite set of
+    images that a file can hold. ClaimError as for `robustness`.
+    """
+    pixels = np.asarray(images)
+    if pixels.dtype.kind not in "ui" or (pixels.size and not 0 <= pixels.min() <= pixels.max() <= divisor):
+        raise ClaimError(f"images: expected integers from 0 to {divisor}, found {pixels.dtype}")
+    if levels < 0 or not 1 <= divisor <= 1 << 16:
+        raise ClaimError(f"levels: expected 0 or more, and a divisor of 1 to 65536; found {levels} and {divisor}")
+    claims = robustness(graph, pixels.astype(np.float32) / np.float32(divisor), labels, 0, semantics=semantics)
+    result = []
+    for image, made in zip(pixels, claims, strict=True):
+        (name,) = made.lower
+        low = np.clip(image.ravel().astype(int) - levels, 0, divisor).tolist()
+        high = np.clip(image.ravel().astype(int) + levels, 0, divisor).tolist()
+        region = {"kind": "levels", "input": name, "lower": low, "upper": high, "divisor": divisor}
+        lower, upper = ({name: tuple(kernel.level(number, divisor) for number in side)} for side in (low, high))
+        result.append(replace(made, region=(region,), lower=lower, upper=upper))
+    return result
 
 
 def box(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlverify.certify.certificate import proof, witness
-from tlverify.certify.claim import SEMANTICS, Claim, Inequality, box
+from tlverify.certify.claim import SEMANTICS, Claim, Inequality, box, pixel_robustness
 from tlverify.core.binary32 import Execution, Order, run_binary32
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
@@ -413,6 +413,27 @@ def deep(rng: np.random.Generator) -> Graph:
     return builder.build(linear(builder.node("reshape", builder.node("transpose", z, axes=(1, 0)), shape=(4,))))
 
 
+def levels_are_levels(kernel) -> None:
+    """An input of levels holds the float32 numbers nearest to them, and no other."""
+    graph = absorbing()
+    (found,) = pixel_robustness(two_classes(), np.array([[9, 7, 5]], np.uint8), [0], 1)
+    assert kernel.claim.level(7, 255) == Fraction(float(np.float32(7) / np.float32(255)))
+    region = {**found.region[0], "input": "x"}
+    claim = claim_of(graph, [0, 0, 0], [1, 1, 1], [[Inequality((("x", 0, 1),), 0)]])
+    claim = type(claim)(claim.graph_digest, (region,), claim.lower, claim.upper, claim.bad, claim.semantics)
+    point = np.float32([9, 7, 5]) / np.float32(255)
+    assert kernel.api.check(*files(graph, claim, witness(claim.digest, [point], {}))).verdict == "falsified"
+    for wrong in (point * np.float32(1 + 2**-22), np.float32([9.5, 7, 5]) / np.float32(255)):
+        rejected(kernel, graph, claim, witness(claim.digest, [wrong], {}), "outside its range")
+
+
+def two_classes() -> Graph:
+    builder = GraphBuilder()
+    x = builder.input("x", Type((3,), "float32"))
+    weight, bias = np.float32([[1, 0, 0], [0, 1, 0]]), np.zeros(2, np.float32)
+    return builder.build(builder.node("linear", x, builder.parameter(weight), builder.parameter(bias)))
+
+
 def semantics_have_names(kernel) -> None:
     for name, data in SEMANTICS.items():
         if name != "real":
@@ -433,6 +454,7 @@ LAWS = {
         overflow_is_refused,
         rounding_is_ieee,
         executions_agree,
+        levels_are_levels,
         semantics_have_names,
     )
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 from tlverify.certify.kernel.backward import propagate_all
 from tlverify.certify.kernel.claim import contract_of as contract_of
+from tlverify.certify.kernel.claim import level as level
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.contract import Contract as Contract
 from tlverify.certify.kernel.contract import read_contract as read_contract

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from tlverify.certify.kernel.arithmetic import Interval, enclose
-from tlverify.certify.kernel.contract import Contract, read_contract
-from tlverify.certify.kernel.errors import MAX_SCALE_BITS, Malformed, Rejected
+from tlverify.certify.kernel.contract import LEAST, Contract, quotient, read_contract
+from tlverify.certify.kernel.errors import MAX_LEVELS, MAX_SCALE_BITS, Malformed, Rejected
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.kernel.reader import fields, items, parse_json, rational, shown, tagged
 
@@ -25,11 +25,18 @@ REAL = "parameters and inputs are the exact numbers stored, arithmetic is over t
 
 @dataclass(frozen=True)
 class Box:
-    """Exact lower and upper end of each entry of an input."""
+    """Exact lower and upper end of each entry of an input; with a `divisor` the entries are the float32 numbers nearest
+    to integers divided by it."""
 
     lower: Sequence[Fraction]
     upper: Sequence[Fraction]
     text: str
+    divisor: int = 0
+
+    def holds(self, index: int, point: Fraction) -> bool:
+        """Whether the point is in the range of the entry."""
+        whole = not self.divisor or point == level(round(point * self.divisor), self.divisor)
+        return whole and self.lower[index] <= point <= self.upper[index]
 
     def enclosure(self) -> Interval:
         return enclose(self.lower, self.upper)
@@ -92,6 +99,11 @@ class Claim:
         ]
 
 
+def level(number: int, divisor: int) -> Fraction:
+    """The float32 nearest to number / divisor: what a pixel is read as."""
+    return quotient(number << -LEAST, divisor) * Fraction(2) ** LEAST
+
+
 def contract_of(raw: bytes) -> Contract | None:
     """The contract of a claim, which says how its graph must be read; None if it is about real arithmetic."""
     data = parse_json(raw, "claim")
@@ -141,7 +153,7 @@ def read_claim(raw: bytes, program: Program) -> Claim:
 
 
 def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
-    kind = entry.get("kind") if type(entry) is dict else None
+    kind, divisor = entry.get("kind") if type(entry) is dict else None, 0
     if kind == "box":
         _, name, lower, upper = fields(entry, "region", kind=str, input=str, lower=list, upper=list)
         low = [rational(text, "region lower") for text in lower]
@@ -155,8 +167,17 @@ def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
         low = [max(point - r, least) for point in points]
         high = [min(point + r, most) for point in points]
         text = f"the l-infinity ball of radius {radius} about the claim's center, within [{least}, {most}]"
+    elif kind == "levels":
+        _, name, least, most, divisor = fields(
+            entry, "region", kind=str, input=str, lower=list, upper=list, divisor=int
+        )
+        numbers = [*items(least, int, "region lower"), *items(most, int, "region upper")]
+        if not 1 <= divisor <= MAX_LEVELS or not all(0 <= number <= MAX_LEVELS for number in numbers):
+            raise Malformed(f"region: levels and their divisor are at most {MAX_LEVELS}, the divisor at least 1")
+        low, high = [level(number, divisor) for number in least], [level(number, divisor) for number in most]
+        text = f"the {len(low)} ranges of integers, divided by {divisor} and rounded to float32, that the claim lists"
     else:
-        raise Malformed(f"region: kind {str(kind)[:40]!r} is not one of box, linf_ball")
+        raise Malformed(f"region: kind {str(kind)[:40]!r} is not one of box, linf_ball, levels")
     if name not in program.inputs:
         raise Malformed(f"region: {name[:80]!r} is not an input of the graph")
     size = program.values[name].size
@@ -165,7 +186,7 @@ def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
     for index, (a, b) in enumerate(zip(low, high, strict=True)):
         if a > b:
             raise Malformed(f"region: empty at {name}[{index}], where {a} > {b}")
-    return name, Box(low, high, text)
+    return name, Box(low, high, text, divisor)
 
 
 def _clip(clip: list[Any]) -> tuple[Fraction, Fraction]:

@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tlverify.certify.kernel.errors import Malformed
+from tlverify.certify.kernel.errors import Malformed, Rejected
 from tlverify.certify.kernel.reader import fields
 
 RELATIVE_BITS = 60  # a relative error is rounded up to a multiple of 2^-60
 OVERFLOW = 126  # |W| |x| + |b| stays below 2^126, so that no partial sum overflows
 DIGITS, LEAST = 24, -149  # a float32 is an integer of DIGITS bits times 2^(LEAST or more)
+LARGEST = 1 << 128 - LEAST  # in units of 2^LEAST float32 numbers are below
+GUARD = 64  # bits of a quotient that are kept below 2^LEAST, and one that says whether there are more
 
 # The least relative error of one operation, as a power of two.
 ROUNDINGS = {"nearest": -24, "any": -23}
@@ -101,3 +103,25 @@ def representable(value: Fraction) -> bool:
     odd = abs(value.numerator)
     odd //= odd & -odd
     return odd.bit_length() <= DIGITS and abs(value) < Fraction(2) ** 128
+
+
+def nearest(integer: int, places: int) -> int:
+    """integer * 2^-places rounded to the nearest float32, in units of 2^LEAST."""
+    magnitude = abs(integer) if places >= 0 else abs(integer) << -places
+    places = max(places, 0)
+    drop = max(magnitude.bit_length() - DIGITS, places)
+    kept = magnitude >> drop
+    if drop:
+        rest, half = magnitude - (kept << drop), 1 << drop - 1
+        kept += rest > half or (rest == half and kept & 1)
+    result: int = kept << drop - places
+    if result >= LARGEST:
+        raise Rejected("witness", "its execution overflows")
+    return result if integer >= 0 else -result
+
+
+def quotient(integer: int, divisor: int) -> int:
+    """integer / divisor rounded to the nearest float32: enough bits and whether anything is left decide it."""
+    kept, rest = divmod(abs(integer) << GUARD, divisor)
+    result = nearest(kept << 1 | (rest != 0), GUARD + 1)
+    return result if integer >= 0 else -result

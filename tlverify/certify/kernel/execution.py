@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tlverify.certify.kernel.contract import DIGITS, LEAST, representable
+from tlverify.certify.kernel.contract import LEAST, nearest, quotient, representable
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Dense, Map, Program, Value
 from tlverify.certify.kernel.reader import fields, items
-
-LARGEST = 1 << 128 - LEAST  # float32 numbers are below
-GUARD = 64  # bits of a quotient that are kept below 2^LEAST, and one that says whether there are more
 
 
 @dataclass(frozen=True)
@@ -77,28 +74,6 @@ def execute_value(program: Program, value: Value, found: Mapping[str, Sequence[i
     if value.rounding is not None and value.rounding.ordered:
         return _sums(program, value, found, order)
     return _once(value, found)
-
-
-def nearest(integer: int, places: int) -> int:
-    """integer * 2^-places rounded to the nearest float32, in units of 2^LEAST."""
-    magnitude = abs(integer) if places >= 0 else abs(integer) << -places
-    places = max(places, 0)
-    drop = max(magnitude.bit_length() - DIGITS, places)
-    kept = magnitude >> drop
-    if drop:
-        rest, half = magnitude - (kept << drop), 1 << drop - 1
-        kept += rest > half or (rest == half and kept & 1)
-    result: int = kept << drop - places
-    if result >= LARGEST:
-        raise Rejected("witness", "its execution overflows")
-    return result if integer >= 0 else -result
-
-
-def quotient(integer: int, divisor: int) -> int:
-    """integer / divisor rounded to the nearest float32: enough bits and whether anything is left decide it."""
-    kept, rest = divmod(abs(integer) << GUARD, divisor)
-    result = nearest(kept << 1 | (rest != 0), GUARD + 1)
-    return result if integer >= 0 else -result
 
 
 def _number(name: str, point: Fraction) -> int:

@@ -61,8 +61,8 @@ def _inside(name: str, numbers: list[float], claim: Claim) -> list[Fraction]:
     if not all(map(math.isfinite, numbers)):
         raise Rejected("witness", f"input {name!r} holds a NaN or an infinity")
     points = [Fraction(number) for number in numbers]
-    for index, (low, point, high) in enumerate(zip(box.lower, points, box.upper, strict=True)):
-        if not low <= point <= high:
+    for index, point in enumerate(points):
+        if not box.holds(index, point):
             raise Rejected("witness", f"{name}[{index}] is outside its range in the region")
     return points
 

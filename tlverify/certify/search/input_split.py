@@ -55,13 +55,14 @@ def propose_boxes(
             return
         if not has_points:
             continue
-        candidates = np.clip(found, inner[:, 0], inner[:, 1])
+        candidates = np.stack([claim.snapped(p) for p in np.clip(found, inner[:, 0], inner[:, 1])])
         score = bad.badness(forward(layers, candidates)[1])[0]
         best = candidates[score.argmax()]
         now = time.perf_counter()
         share = ATTACK_SHARE if rounds < ATTACKS else ATTACK_SHARE / 5
         if score.max() < 0 and attacking <= share * (now - begin):
             best, reached = attack(layers, bad, inner[:, 0], inner[:, 1], rng)
+            best = claim.snapped(best)
             attacking += time.perf_counter() - now
             rounds += 1
             search.log.append(f"attack {rounds}: {reached:.3g}")

@@ -68,7 +68,7 @@ def _rounds(
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
         last = number == len(LEAVES) - 1
         allowed = inf if last else max(FIRST_WORK, work)
-        found, point = _close(layers, folding, goals, region, allowed, search, steps, safety)
+        found, point = _close(layers, folding, claim, goals, region, allowed, search, steps, safety)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -107,26 +107,27 @@ def _attack(
     if score.max() >= 0:
         yield witness(layers, region, claim, best[score.argmax()])
     else:
-        near = [_inside(region, best[k]) for k in np.argsort(-score)[:ORDERED]]
+        near = [_inside(region, claim, best[k]) for k in np.argsort(-score)[:ORDERED]]
         splits = [np.split(point, list(layers.offsets.values())[1:]) for point in near]
         yield from broken(ground.program, ground.error, claim, float(score.max()), splits, search.late)
 
 
 def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:
     """The certificate of a point center + radius t, moved to the nearest float32 inside the region."""
-    point = _inside(region, t)
+    point = _inside(region, claim, t)
     parts = np.split(point, list(layers.offsets.values())[1:])
     return certificate.witness(claim.digest, parts, claim.sequential)
 
 
-def _inside(region: Region, t: Array) -> Array:
+def _inside(region: Region, claim: Claim, t: Array) -> Array:
     point = (region.box.center + region.box.radius * t).astype(np.float32).astype(np.float64)
-    return np.clip(point, region.inner_lower, region.inner_upper)
+    return claim.snapped(np.clip(point, region.inner_lower, region.inner_upper))
 
 
 def _close(
     layers: Layers,
     folding: Folding,
+    claim: Claim,
     goals: list[Goal],
     region: Region,
     work: float,
@@ -151,7 +152,7 @@ def _close(
     def candidates(corners: Points) -> bool:
         if not has_points:
             return False
-        values = forward(layers, _all_inside(region, corners))[1]
+        values = forward(layers, _all_inside(region, claim, corners))[1]
         score = badness(goals, values)[0]
         if score.max() >= 0:
             point.append(corners[score.argmax()])
@@ -183,8 +184,8 @@ def _close(
     return found, None
 
 
-def _all_inside(region: Region, corners: Points) -> Array:
-    return np.stack([_inside(region, corner.astype(np.float64)) for corner in corners])
+def _all_inside(region: Region, claim: Claim, corners: Points) -> Array:
+    return np.stack([_inside(region, claim, corner.astype(np.float64)) for corner in corners])
 
 
 def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:

@@ -62,6 +62,8 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
             if score[position] >= 0:
                 claim = problem.claims[index]
                 inputs = [points[value.name][position] for value in network.graph.inputs]
+                sizes = np.cumsum([len(part) for part in inputs])[:-1]
+                inputs = np.split(claim.snapped(np.concatenate(inputs)), sizes)
                 yield Proposal(int(index), certificate.witness(claim.digest, inputs, claim.sequential))
 
     if progress.open.any() and not progress.late():
