@@ -27,7 +27,7 @@ ENTRIES = 3  # of a value, for whose terms orders are made
 SWEEPS = 2
 BLOCKS = (2, 4, 8, 32)
 
-MAX_PRODUCTS = 1_000_000  # of an execution, past which it takes seconds
+WORK = 500_000  # products that are executed for one point, about 1.5 microseconds each
 
 Found = dict[str, list[int]]
 Point = Mapping[str, Sequence[Fraction]]
@@ -49,9 +49,6 @@ def broken(
     size = max(sum(abs(c) for _, _, c in row.terms) for disjunct in claim.bad for row in disjunct)
     if -score > float(size) * reach_of_rounding(program, error, names):
         return
-    maps = [matrix for v in program.values.values() if v.rounding is not None for _, matrix in v.terms]
-    if sum(len(pairs) for matrix in maps for pairs in rows_of(matrix)) > MAX_PRODUCTS:
-        return
     stated = read_claim(claim.data, program)
     for parts in points:
         exact = {n: [Fraction(v) for v in part.tolist()] for n, part in zip(program.inputs, parts, strict=True)}
@@ -64,21 +61,27 @@ def adverse_orders(
     program: Program, claim: Claim, point: Point, late: Callable[[], bool]
 ) -> dict[str, dict[str, Any]] | None:
     """Orders, as a certificate states them, in which the outputs at a point are bad; None if none is found."""
+    sizes = {v.name: sum(len(pairs) for _, matrix in v.terms for pairs in rows_of(matrix)) for v in rounded(program)}
+    work = sum(sizes.values())
+    if work > WORK:
+        return None
     chosen: dict[str, Order] = {}
     try:
         found: Found = execute(program, point, chosen)
     except Rejected:  # it overflows
         return None
     best = badness(program, claim, found)
-    sums = [v for v in program.values.values() if v.rounding is not None and v.rounding.ordered]
     for _ in range(SWEEPS):
         before = best
-        for value in sums:
+        for value in rounded(program):
+            after = [v.name for v in program.values.values() if v.name in sizes]
+            cost = sum(sizes[name] for name in after[after.index(value.name) :])
             for order in candidates(value, found):
                 if best >= 0:
                     return {name: stated(order) for name, order in chosen.items()}
-                if late():
+                if late() or work > WORK:
                     return None
+                work += cost
                 trial = _again(program, found, value, {**chosen, value.name: order})
                 reached = -np.inf if trial is None else badness(program, claim, trial)
                 if trial is not None and reached > best:
@@ -86,6 +89,11 @@ def adverse_orders(
         if best == before:
             break
     return {name: stated(order) for name, order in chosen.items()} if best >= 0 else None
+
+
+def rounded(program: Program) -> list[Value]:
+    """The values that are sums of products in some order."""
+    return [v for v in program.values.values() if v.rounding is not None and v.rounding.ordered]
 
 
 def badness(program: Program, claim: Claim, found: Found) -> float:

@@ -35,7 +35,7 @@ BLOCK = 1024  # parts bounded together
 PHASE_LIMIT = 12  # unstable neurons up to which phases are split
 ATTACK_SHARE = 0.2  # of the time, for the first ATTACKS rounds; then a fifth of that
 ATTACKS = 12
-ORDERED = 2  # attacks after which orders of summation are tried, in claims about float32
+ORDERED = 1  # attacks after which orders of summation are tried, in claims about float32
 
 
 def propose_boxes(

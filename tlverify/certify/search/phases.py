@@ -77,7 +77,7 @@ def _rounds(
             return
         if search.late():
             return
-        yield from _attack(ground, layers, region, claim, goals, samples, rng, search)
+        yield from _attack(ground, layers, region, claim, goals, samples, rng, search, number < 0)
 
 
 def folded(ground: Ground, layers: Layers, box: Box, table: Table) -> Folding:
@@ -97,8 +97,10 @@ def _attack(
     samples: Samples,
     rng: np.random.Generator,
     search: Search,
+    first: bool,
 ) -> Iterator[bytes]:
-    """Ascents; their last points also show which neurons are unstable for certain."""
+    """Ascents; their last points also show which neurons are unstable for certain. The first time, orders of summation
+    are tried as well."""
     if not (region.inner_lower <= region.inner_upper).all():
         return
     best, score, last = ascend(layers, region.box, goals, rng, *ATTACK, search.late)
@@ -106,7 +108,7 @@ def _attack(
     samples.add(forward(layers, region.box.center + region.box.radius * np.concatenate([best, last]))[0])
     if score.max() >= 0:
         yield witness(layers, region, claim, best[score.argmax()])
-    else:
+    elif first:
         near = [_inside(region, claim, best[k]) for k in np.argsort(-score)[:ORDERED]]
         splits = [np.split(point, list(layers.offsets.values())[1:]) for point in near]
         yield from broken(ground.program, ground.error, claim, float(score.max()), splits, search.late)
