@@ -76,7 +76,8 @@ def expected_error(value: Any, found: dict[str, list[Fraction]], contract: dict[
     count = (min(products, contract["depth"]) if contract["depth"] else products) + 1
     gamma = count * unit / (1 - count * unit)
     relative = (1 + 2 * operand + operand**2) * (1 + gamma) - 1
-    tiny = Fraction(1, 1 << (126 if contract["subnormals"] == "any" else 149))
+    least = 149 if contract["operands"] == "float32" else 136
+    tiny = Fraction(1, 1 << (126 if contract["subnormals"] == "any" else least))
     result = []
     for entry in range(value.size):
         size = (
@@ -382,6 +383,20 @@ def what_overflows_on_the_way_is_refused(kernel) -> None:
         refuses(kernel, lambda g=product, s=size: interval(g, s, CONTRACTS[2]), "may overflow")
 
 
+def subnormal_operands_lose_bits(kernel) -> None:
+    """An operand below the least number of TF32 may be taken as 0, though nothing underflows gradually."""
+    for operands in ("tf32-rounded", "tf32-truncated"):
+        contract = {"rounding": "nearest", "subnormals": "gradual", "operands": operands, "depth": 0}
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1, 1), "float32"))
+        graph = builder.build(builder.node("matmul", x, builder.parameter(np.float32([[2.0**100]])), name="y"))
+        size = Fraction((1 << 11) - 1, 1 << 149)  # below 2^-138, half the least number of TF32 or less
+        bad = [[Inequality((("y", 0, -1),), -size * Fraction(2) ** 99)]]  # y <= half of what it is for real numbers
+        claim = claim_of(graph, [size], [size], bad, contract)
+        steps = [{"rule": "interval", "nodes": ["y"]}, CLOSE]
+        rejected(kernel, graph, claim, proof(claim.digest, steps), "not refuted")
+
+
 def overflow_is_refused(kernel) -> None:
     builder = GraphBuilder()
     x = builder.input("x", Type((2,), "float32"))
@@ -515,6 +530,7 @@ LAWS = {
         a_deep_op_is_not_made_shallow,
         flush_is_per_use,
         what_overflows_on_the_way_is_refused,
+        subnormal_operands_lose_bits,
         overflow_is_refused,
         rounding_is_ieee,
         executions_agree,

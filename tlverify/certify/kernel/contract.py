@@ -29,6 +29,7 @@ OVERFLOW = 126  # |W| |x| + |b| stays below 2^126, so that no partial sum overfl
 DIGITS, LEAST = 24, -149  # a float32 is an integer of DIGITS bits times 2^(LEAST or more)
 LARGEST = 1 << 128 - LEAST  # in units of 2^LEAST float32 numbers are below
 GUARD = 64  # bits of a quotient that are kept below 2^LEAST, and one that says whether there are more
+LEAST_TF32 = -136  # that of TF32, which has 11 bits: relative errors of operands hold above 2^-126 only
 
 # The least relative error of one operation, as a power of two.
 ROUNDINGS = {"nearest": -24, "any": -23}
@@ -58,15 +59,15 @@ class Contract:
         operand, own = OPERANDS[self.operands] if products else OPERANDS["float32"]
         unit = Fraction(2) ** max(ROUNDINGS[self.rounding], own or ROUNDINGS[self.rounding])
         count = min(products, self.depth or products) + 1 + more
-        if count * unit >= Fraction(1, 2):
+        if count * unit >= Fraction(1, 4):
             raise Malformed(f"a sum of {products} products is too long for a bound in float32")
         error = (1 + operand) ** 2 / (1 - count * unit) - 1  # 1 + gamma = 1 / (1 - k u)
         return -(-(error.numerator << RELATIVE_BITS) // error.denominator)
 
     @property
     def tiny(self) -> int:
-        """What underflow takes at most, as a power of two."""
-        return SUBNORMALS[self.subnormals]
+        """What underflow takes at most, as a power of two, subnormal operands that are rounded to TF32 among it."""
+        return max(SUBNORMALS[self.subnormals], LEAST if self.operands == "float32" else LEAST_TF32)
 
     def __str__(self) -> str:
         sums = f"sums in any order of depth at most {self.depth}" if self.depth else "sums in any order"
