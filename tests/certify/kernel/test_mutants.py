@@ -236,6 +236,8 @@ MUTANTS = [
     ("any contract for any program", "claim", "if contract != program.contract:", "if False:", "proofs_are_about_executions"),
     ("graph read for real numbers", "__init__", "read_program(graph, parameters, contract_of(claim))", "read_program(graph, parameters)", "proofs_are_about_executions"),
     ("flushed outputs forgotten", "proof", "claim.flushed(program)", "claim.bad", "flushed_outputs_count"),
+    ("one output of two", "claim", "len(program.outputs) == 1 and ", "", "flush_is_per_use"),
+    ("one exact output", "claim", " and program.values[program.outputs[0]].rounding is not None", "", "flushed_outputs_count"),
     ("flush of outputs gained", "claim", "row.bound - tiny", "row.bound + tiny", "flush_is_per_use"),
     ("double precision executed in single", "network", 'if node.dtype != "float32":', "if False:", "what_has_no_contract_is_refused"),
     ("constants rounded for free", "network", "if kind is str and not representable(", "if False and not representable(", "what_has_no_contract_is_refused"),

@@ -81,8 +81,11 @@ class Claim:
 
     def flushed(self, program: Program) -> Sequence[Sequence[Inequality]]:
         """The bad set, enlarged by what a flush to zero may do to an output where it is read. (Each use of a number
-        pays for its flush there: an output that is used as well may be flushed here and kept there.)"""
-        if self.contract is None:
+        pays for its flush there: an output that is used as well may be flushed here and kept there.) If there is
+        one only and it is rounded, its error allows for that already."""
+        if self.contract is None or (
+            len(program.outputs) == 1 and program.values[program.outputs[0]].rounding is not None
+        ):
             return self.bad
         tiny = Fraction(2) ** self.contract.tiny
         return [
