@@ -153,6 +153,14 @@ def _underflow() -> Iterator[Lemma]:
         (1 + g) * (2 * p + 2 + w + x + c) * t <= 2 * (2 * p + 3 + w + x) * t,
         (Mutant("once", (1 + g) * (2 * p + 2 + w + x + c) * t <= (2 * p + 3 + w + x) * t),),
     )
+    yield Lemma(
+        "underflow_of_a_rounded_operand",
+        "x' is off by e |x| and, where x is subnormal, by t (of TF32): w x' is off by e |w x| + t |w| at most",
+        ("contract",),
+        {"|x' - x| <= u |x| + t": absolute(a - x) <= u * absolute(x) + t},
+        absolute(w * a - w * x) <= u * absolute(w * x) + t * absolute(w),
+        (Mutant("relative alone", absolute(w * a - w * x) <= u * absolute(w * x)),),
+    )
     flushed_a, flushed_b = If(absolute(a) < t, 0, a), If(absolute(b) < t, 0, b)
     most, least = maximum(a, b), minimum(a, b)
     yield Lemma(
@@ -215,6 +223,14 @@ def _cost() -> Iterator[Lemma]:
         {"|v| <= S": within(-S, v, S), "0 <= g <= 1": within(0, g, 1), "S < M": S < M, "c < M": c < M},
         absolute(v) * (1 + g) + c < 3 * M,
         (Mutant("M", absolute(v) * (1 + g) + c < M), Mutant("2 M", absolute(v) * (1 + g) + c < 2 * M)),
+    )
+    yield Lemma(
+        "no_overflow_on_the_way",
+        "|v| <= S, |c| <= H and H S < M imply |c v| < M: a product inside a batch norm stays finite",
+        ("rounding",),
+        {"|v| <= S": within(-S, v, S), "|c| <= H": within(-E, c, E), "H S < M": E * S < M},
+        absolute(c * v) < M,
+        (Mutant("S < M", hypotheses={"H S < M": S < M}),),
     )
     shift, k, unit = Ints("v k unit")
     yield Lemma(

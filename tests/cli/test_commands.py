@@ -163,7 +163,7 @@ def test_check_says_which_arithmetic_accepted(run: Run, model: Path, tmp_path: P
     ("chosen", "words"),
     [
         ((), "every float32 execution of the graph"),
-        (("--semantics", "cuda-tf32"), "operands of products tf32-truncated"),
+        (("--semantics", "cuda-tf32"), "operands of products as stored or tf32-truncated"),
         (("--semantics", "real"), "arithmetic is over the reals"),
     ],
 )

@@ -68,9 +68,9 @@ MUTANTS = [
     ("error without the radius", "engine", "size = size + (far + matrix.forward(width, matrix.magnitude) + matrix.unit * most)", "size = size + 0 * (far + matrix.unit * most)", "rounding_errors_are_charged"),
     ("error without the bias", "engine", "size, sum_of_x = numpy.abs(center), ", "size, sum_of_x = 0 * numpy.abs(center), ", "rounding_errors_are_charged"),
     ("underflow lost", "engine", "* size + tiny) * SLACK", "* size) * SLACK", "rounding_errors_are_charged"),
-    ("underflow of inputs lost", "engine", "numpy.array(rounding.tiny, dtype=float) + far", "numpy.array(rounding.tiny, dtype=float)", "rounding_errors_are_charged"),
+    ("underflow of inputs lost", "engine", "numpy.array(rounding.tiny, dtype=float) + far", "numpy.array(rounding.tiny, dtype=float) + 0 * far", "rounding_errors_are_charged"),
     ("relative error lost", "engine", "math.ldexp(rounding.relative, -RELATIVE_BITS) * size", "0 * size", "rounding_errors_are_charged"),
-    ("overflow of an execution ignored", "engine", "if not (size < 2.0**OVERFLOW).all():", "if False:", "overflow_in_float32_is_refused"),
+    ("overflow of an execution ignored", "engine", "if not ((size < 2.0 ** (OVERFLOW - rounding.headroom)).all() and (flushed < 2.0**OVERFLOW).all()):", "if False:", "overflow_in_float32_is_refused"),
 ]  # fmt: skip
 
 

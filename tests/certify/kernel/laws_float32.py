@@ -76,7 +76,8 @@ def expected_error(value: Any, found: dict[str, list[Fraction]], contract: dict[
     count = (min(products, contract["depth"]) if contract["depth"] else products) + 1
     gamma = count * unit / (1 - count * unit)
     relative = (1 + 2 * operand + operand**2) * (1 + gamma) - 1
-    tiny = Fraction(1, 1 << (126 if contract["subnormals"] == "any" else 149))
+    least = 149 if contract["operands"] == "float32" else 136
+    tiny = Fraction(1, 1 << (126 if contract["subnormals"] == "any" else least))
     result = []
     for entry in range(value.size):
         size = (
@@ -321,6 +322,81 @@ def batch_norms_are_covered(kernel) -> None:
         assert all(w <= Fraction(float(s)) / 2**18 for w, s in zip(widths, sizes.ravel(), strict=True))
 
 
+def a_deep_op_is_not_made_shallow(kernel) -> None:
+    """A promised depth of sums does not take away the other roundings of a mean or a batch norm."""
+    rng, loose = np.random.default_rng(4), contract_of(kernel, CONTRACTS[0])
+    shallow = contract_of(kernel, {**CONTRACTS[0], "depth": 1})
+    builder = GraphBuilder()
+    given = [builder.parameter(np.ones(2, np.float32)) for _ in range(4)]
+    x = builder.input("x", Type((2, 1), "float32"))
+    norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon="1/8"))
+    for value in kernel.network.read_program(*to_bytes(norm), shallow).values.values():
+        assert value.rounding is None or value.rounding.relative >= loose.relative(
+            kernel.rules_affine.BATCH_NORM_ROUNDINGS
+        )
+    for depth in (1, 2, 5):  # and the mean its reciprocal and the product with it
+        promised = contract_of(kernel, {**CONTRACTS[0], "depth": depth})
+        program = kernel.network.read_program(*to_bytes(single("avg_pool2d", rng)[0]), promised)
+        assert program.values[program.outputs[0]].rounding.relative >= loose.relative(depth + 1)
+
+
+def flush_is_per_use(kernel) -> None:
+    """An output may be kept while relu(output) is flushed: that they are equal where positive is not proved."""
+    builder = GraphBuilder()
+    y = builder.node("scale", builder.input("x", Type((1,), "float32")), factor="1", name="y")
+    graph = builder.build(y, builder.node("relu", y, name="z"))
+    steps = [{"rule": "interval", "nodes": ["y", "z"]}, CLOSE]
+    for bound, proved in ((Fraction(1, 1 << 127), False), (Fraction(1, 1 << 124), True)):
+        claim = claim_of(graph, [1], [1], [[Inequality((("y", 0, 1), ("z", 0, -1)), bound)]])
+        if proved:
+            assert kernel.api.check(*files(graph, claim, proof(claim.digest, steps))).verdict == "verified"
+        else:
+            rejected(kernel, graph, claim, proof(claim.digest, steps), "not refuted")
+
+
+def what_overflows_on_the_way_is_refused(kernel) -> None:
+    """The sum under a mean, what a batch norm multiplies first, and an operand that is rounded to TF32 stay finite."""
+
+    def interval(graph: Graph, size: float, contract: dict[str, Any] = CONTRACTS[0]) -> None:
+        program = kernel.network.read_program(*to_bytes(graph), contract_of(kernel, contract))
+        ends = [Fraction(size)] * program.values["x"].size
+        table = {"x": kernel.arithmetic.enclose(ends, ends)}
+        for name, value in program.values.items():
+            if value.rounding is not None:
+                table[kernel.program.error_of(name)] = kernel.program.enclose_error(value, table)
+            if value.kind != "input":
+                table[name] = kernel.program.enclose_value(value, table)
+
+    mean = single("avg_pool2d", np.random.default_rng(0))[0]
+    interval(mean, 2.0**120)
+    refuses(kernel, lambda: interval(mean, 2.0**125), "may overflow")
+    builder = GraphBuilder()
+    x = builder.input("x", Type((1, 1), "float32"))
+    given = [builder.parameter(np.float32([v])) for v in (0, 0, 2.0**-40, 0)]
+    norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**90}"))
+    interval(norm, 2.0**70)
+    refuses(kernel, lambda: interval(norm, 2.0**100), "may overflow")  # 2^100 / 2^-45
+    for weight, size in ((2.0**127, 2.0**-20), (2.0**-20, 2.0**127)):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1, 1), "float32"))
+        product = builder.build(builder.node("matmul", x, builder.parameter(np.float32([[weight]]))))
+        refuses(kernel, lambda g=product, s=size: interval(g, s, CONTRACTS[2]), "may overflow")
+
+
+def subnormal_operands_lose_bits(kernel) -> None:
+    """An operand below the least number of TF32 may be taken as 0, though nothing underflows gradually."""
+    for operands in ("tf32-rounded", "tf32-truncated"):
+        contract = {"rounding": "nearest", "subnormals": "gradual", "operands": operands, "depth": 0}
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1, 1), "float32"))
+        graph = builder.build(builder.node("matmul", x, builder.parameter(np.float32([[2.0**100]])), name="y"))
+        size = Fraction((1 << 11) - 1, 1 << 149)  # below 2^-138, half the least number of TF32 or less
+        bad = [[Inequality((("y", 0, -1),), -size * Fraction(2) ** 99)]]  # y <= half of what it is for real numbers
+        claim = claim_of(graph, [size], [size], bad, contract)
+        steps = [{"rule": "interval", "nodes": ["y"]}, CLOSE]
+        rejected(kernel, graph, claim, proof(claim.digest, steps), "not refuted")
+
+
 def overflow_is_refused(kernel) -> None:
     builder = GraphBuilder()
     x = builder.input("x", Type((2,), "float32"))
@@ -451,6 +527,10 @@ LAWS = {
         flushed_outputs_count,
         what_has_no_contract_is_refused,
         batch_norms_are_covered,
+        a_deep_op_is_not_made_shallow,
+        flush_is_per_use,
+        what_overflows_on_the_way_is_refused,
+        subnormal_operands_lose_bits,
         overflow_is_refused,
         rounding_is_ieee,
         executions_agree,

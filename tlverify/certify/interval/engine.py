@@ -262,9 +262,10 @@ def reach_of(network: Network, root: Boxes) -> Reaches:
 def rounding_errors(value: Value, rounding: Rounding, size: Floats, far: Floats) -> Floats:
     """What an execution in float32 may miss the entries of an affine value by: contract.py's formula for
     size >= |W| |x| + |b| and far >= |x|_1, rounded up."""
-    if not (size < 2.0**OVERFLOW).all():
+    flushed = numpy.array(rounding.tiny, dtype=float) + far
+    if not ((size < 2.0 ** (OVERFLOW - rounding.headroom)).all() and (flushed < 2.0**OVERFLOW).all()):
         raise Rejected("float32", f"an execution of {value.name!r} may overflow")
-    tiny = numpy.ldexp(numpy.array(rounding.tiny, dtype=float) + far, rounding.tiny_exponent)
+    tiny = numpy.ldexp(flushed, rounding.tiny_exponent)
     error: Floats = (math.ldexp(rounding.relative, -RELATIVE_BITS) * size + tiny) * SLACK + ETA
     return error
 

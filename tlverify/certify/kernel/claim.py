@@ -80,19 +80,19 @@ class Claim:
         return f"for every {region}, never {bad}; {REAL if self.contract is None else f'in {self.contract}'}"
 
     def flushed(self, program: Program) -> Sequence[Sequence[Inequality]]:
-        """The bad set, enlarged by what a flush to zero may do to an output that is a number of the input or the graph,
-        chosen or moved. (What rounds or uses a number pays for its flush already.)"""
-        if self.contract is None:
+        """The bad set, enlarged by what a flush to zero may do to an output where it is read. (Each use of a number
+        pays for its flush there: an output that is used as well may be flushed here and kept there.) If there is
+        one only and it is rounded, its error allows for that already."""
+        if self.contract is None or (
+            len(program.outputs) == 1 and program.values[program.outputs[0]].rounding is not None
+        ):
             return self.bad
-        given: set[str] = set()
-        for name, value in program.values.items():
-            if value.rounding is None and (value.bias is not None or not value.sources or given & set(value.sources)):
-                given.add(name)
-        given -= set(program.inputs)
         tiny = Fraction(2) ** self.contract.tiny
         return [
             [
-                replace(row, bound=row.bound - tiny * sum(abs(c) for name, _, c in row.terms if name in given))
+                replace(
+                    row, bound=row.bound - tiny * sum(abs(c) for name, _, c in row.terms if name not in program.inputs)
+                )
                 for row in disjunct
             ]
             for disjunct in self.bad

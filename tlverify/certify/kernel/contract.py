@@ -9,7 +9,7 @@ what is executed is z + e, with
 gamma = k u / (1 - k u) for k = n + 1 roundings, or one more than the depth of the tree of sums that is promised
 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 3.1 and 4.2). u is the relative error of one
 operation, 1 + d that of a product of rounded operands, tiny what underflow may take, gradual or flushed to zero, from
-operands and results. No partial sum overflows if |W| |x| + |b| < 2^126. Lemmas: `proofs/float32.py`.
+operands and results. Nothing overflows if |W| |x| + |b| and |W|_1 + |x|_1 are below 2^126. Lemmas: `proofs/float32.py`.
 
 Not covered, so no contract says it: Winograd, Strassen and Fourier products, products emulated in shorter formats,
 "fast-math" that assumes more than this. An op whose accuracy is not known is refused when the graph is read.
@@ -29,6 +29,7 @@ OVERFLOW = 126  # |W| |x| + |b| stays below 2^126, so that no partial sum overfl
 DIGITS, LEAST = 24, -149  # a float32 is an integer of DIGITS bits times 2^(LEAST or more)
 LARGEST = 1 << 128 - LEAST  # in units of 2^LEAST float32 numbers are below
 GUARD = 64  # bits of a quotient that are kept below 2^LEAST, and one that says whether there are more
+LEAST_TF32 = -136  # that of TF32, which has 11 bits: relative errors of operands hold above 2^-126 only
 
 # The least relative error of one operation, as a power of two.
 ROUNDINGS = {"nearest": -24, "any": -23}
@@ -52,26 +53,27 @@ class Contract:
     operands: str
     depth: int
 
-    def relative(self, products: int) -> int:
-        """The relative error, in units of 2^-RELATIVE_BITS, of a sum of products and a bias; of one rounding if 0."""
+    def relative(self, products: int, more: int = 0) -> int:
+        """The relative error, in units of 2^-RELATIVE_BITS, of a sum of products and a bias; of one rounding if 0.
+        `more` roundings come before or after the sum, whatever its depth."""
         operand, own = OPERANDS[self.operands] if products else OPERANDS["float32"]
         unit = Fraction(2) ** max(ROUNDINGS[self.rounding], own or ROUNDINGS[self.rounding])
-        count = min(products, self.depth or products) + 1
-        if count * unit >= Fraction(1, 2):
+        count = min(products, self.depth or products) + 1 + more
+        if count * unit >= Fraction(1, 4):
             raise Malformed(f"a sum of {products} products is too long for a bound in float32")
         error = (1 + operand) ** 2 / (1 - count * unit) - 1  # 1 + gamma = 1 / (1 - k u)
         return -(-(error.numerator << RELATIVE_BITS) // error.denominator)
 
     @property
     def tiny(self) -> int:
-        """What underflow takes at most, as a power of two."""
-        return SUBNORMALS[self.subnormals]
+        """What underflow takes at most, as a power of two, subnormal operands that are rounded to TF32 among it."""
+        return max(SUBNORMALS[self.subnormals], LEAST if self.operands == "float32" else LEAST_TF32)
 
     def __str__(self) -> str:
         sums = f"sums in any order of depth at most {self.depth}" if self.depth else "sums in any order"
         rounding = "rounded to nearest" if self.rounding == "nearest" else "rounded in any direction"
         flush = "gradual underflow" if self.subnormals == "gradual" else "subnormal numbers kept or flushed to zero"
-        operands = "" if self.operands == "float32" else f", operands of products {self.operands}"
+        operands = "" if self.operands == "float32" else f", operands of products as stored or {self.operands}"
         how = f"{sums}, with or without FMA, {rounding}, {flush}{operands}"
         return f"every float32 execution of the graph on inputs that are float32 numbers ({how})"
 

@@ -66,14 +66,16 @@ class Lowering:
         direct_sources: Sequence[str] = (),
         products: int | None = None,
         divisors: Sequence[int] = (),
+        more: int = 0,
+        headroom: int = 0,
     ) -> str:
         """name = sum of map(source) + bias. An execution in float32 finds it exactly; or as the exact number rounded
-        once, if `products` is 0; or as a sum of so many products and the bias in some order, where a map that is a mean
-        may be a sum that is divided by `divisors` at last."""
+        once, if `products` is 0; or as a sum of so many products and the bias in some order and `more` roundings, where
+        a map that is a mean may be a sum that is divided by `divisors` at last; see Rounding."""
         size = terms[0][1].size
         rounding = None
         if self.contract is not None and products is not None:
-            rounding = Rounding.of(self.contract, terms, products, divisors)
+            rounding = Rounding.of(self.contract, terms, products, divisors, more, headroom)
         self._count(name, size, sum(len(pairs) for _, m in terms if isinstance(m, Sparse) for pairs in m.entries))
         self.values[name] = Value(name, size, "affine", terms, bias, "", direct, direct_sources, rounding)
         return name

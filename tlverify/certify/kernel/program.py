@@ -111,26 +111,35 @@ ERROR_BITS = 22  # bits kept of a rounding error, relative to the largest of its
 class Rounding:
     """By how much an execution may miss map(source) + bias (see contract.py): `relative` in units of 2^-RELATIVE_BITS,
     `tiny[i]` in units of 2^tiny_exponent for entry i. If `ordered` it is a sum of products in some order, else the
-    exact number rounded once. `divisors`, if any, divide sums of the source itself."""
+    exact number rounded once. `divisors`, if any, divide sums of the source itself. What is worked out on the way is
+    at most 2^headroom times as large as |map| |source| + |bias|."""
 
     relative: int
     tiny: Sequence[int]
     tiny_exponent: int
     ordered: bool
     divisors: Sequence[int]
+    headroom: int
 
     @classmethod
     def of(
-        cls, contract: Contract, terms: Sequence[tuple[str, Map]], products: int, divisors: Sequence[int]
+        cls,
+        contract: Contract,
+        terms: Sequence[tuple[str, Map]],
+        products: int,
+        divisors: Sequence[int] = (),
+        more: int = 0,
+        headroom: int = 0,
     ) -> Rounding:
-        """For a sum of `products` products in each entry; 0: for the exact number rounded once."""
-        tiny = [2 * max(products, len(terms)) + 3] * terms[0][1].size
+        """For a sum of `products` products in each entry and `more` roundings; 0: for the exact number rounded once."""
+        count = products + more
+        tiny = [2 * max(count, len(terms)) + 3] * terms[0][1].size
         for _, matrix in terms:
             weight = Vector(matrix.magnitude([1] * matrix.columns), matrix.exponent)
-            more = products if matrix.inexact else 0
-            whole = [more - floor_to((-w, weight.exponent), 0) for w in weight.integers]
+            extra = count if matrix.inexact else 0
+            whole = [extra - floor_to((-w, weight.exponent), 0) for w in weight.integers]
             tiny = [a + b for a, b in zip(tiny, whole, strict=True)]
-        return cls(contract.relative(products), tiny, contract.tiny + 1, products > 0, divisors)
+        return cls(contract.relative(products, more), tiny, contract.tiny + 1, products > 0, divisors, headroom)
 
 
 @dataclass(frozen=True)
@@ -204,8 +213,10 @@ def enclose_error(value: Value, bounds: Mapping[str, Interval]) -> Interval:
         tiny.append(([reach(x)] * value.size, rounding.tiny_exponent + x.exponent))
     sizes, exponent = _total(parts, value.size)
     relative = [rounding.relative * v for v in sizes]
-    errors, unit = _total([(relative, exponent - RELATIVE_BITS), *tiny], value.size)
-    if bits(sizes) + exponent > OVERFLOW or bits(errors) + unit > OVERFLOW:
+    flushed, least = _total(tiny, value.size)
+    errors, unit = _total([(relative, exponent - RELATIVE_BITS), (flushed, least)], value.size)
+    operands = bits(flushed) + least - rounding.tiny_exponent  # |W|_1 and |x|_1 are below 2^operands
+    if max(bits(sizes) + exponent + rounding.headroom, operands) > OVERFLOW:
         raise Rejected("float32", f"an execution of {value.name!r} may overflow")
     drop = max(bits(errors) - ERROR_BITS, 0)
     upper = [-(-v >> drop) for v in errors]

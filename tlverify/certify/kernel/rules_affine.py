@@ -105,33 +105,42 @@ def batch_norm(node: Node, context: Lowering) -> None:
         square = (f * Fraction(2) ** factor.exponent) ** 2 / spread * 4**ROOT_BITS
         root = math.isqrt(math.floor(square))  # floor of the magnitude
         coefficients.append(root if f >= 0 else -root - 1)
+    headroom = 0
     if context.contract is not None:
-        _check_ranges(node, epsilon, (mean, variance, factor, bias), coefficients)
+        headroom = _check_ranges(node, epsilon, (mean, variance, factor, bias), coefficients)
     shifted = context.part(node)
     source = context.source(node.inputs[0])
     minus = Vector([-mean.integers[c] for c in channel], mean.exponent)
-    context.affine(shifted, [(source, scaled(node.size))], minus, products=BATCH_NORM_ROUNDINGS)
+    context.affine(
+        shifted, [(source, scaled(node.size))], minus, products=1, more=BATCH_NORM_ROUNDINGS - 1, headroom=headroom
+    )
     entries = [[(k, coefficients[c])] for k, c in enumerate(channel)]
     matrix = Sparse(entries, node.size, -ROOT_BITS, inexact=True)
     offset = Vector([bias.integers[c] for c in channel], bias.exponent)
-    context.affine(node.name, [(shifted, matrix)], offset, products=BATCH_NORM_ROUNDINGS)
+    context.affine(node.name, [(shifted, matrix)], offset, products=1, more=BATCH_NORM_ROUNDINGS - 1)
 
 
-def _check_ranges(node: Node, epsilon: Fraction, given: Sequence[Vector], coefficients: Sequence[int]) -> None:
-    """No number on the way to the coefficient underflows, and what underflows later is paid for: |scale| <= 40 (1+|c|)
-    for a product of x - mean and the root that is flushed before it is scaled."""
-    normal = Fraction(2) ** -100
+def _check_ranges(node: Node, epsilon: Fraction, given: Sequence[Vector], coefficients: Sequence[int]) -> int:
+    """No number on the way to the coefficient under- or overflows, and what underflows later is paid for: |scale| <=
+    40 (1+|c|) for a product of x - mean and the root that is flushed before it is scaled. Returns the headroom of
+    x - mean: it may be multiplied by the scale, the reciprocal root or the coefficient."""
+    normal, large = Fraction(2) ** -100, Fraction(2) ** 100
     numbers = [abs(v) * Fraction(2) ** vector.exponent for vector in given for v in vector.integers]
     slopes = [Fraction(abs(c), 1 << ROOT_BITS) for c in coefficients]
     scales = [abs(v) * Fraction(2) ** given[2].exponent for v in given[2].integers]
     if (
         epsilon < normal
-        or any(0 < v < normal for v in numbers)
+        or epsilon > large
+        or any(0 < v < normal or v > large for v in numbers)
+        or any(slope > large for slope in slopes)
         or any(scale > 40 * (1 + c) or (scale and not c) for scale, c in zip(scales, slopes, strict=True))
     ):
         raise Malformed(
             f"node {node.name!r}: its parameters are out of the range in which batch_norm has a float32 bound"
         )
+    spreads = [v * Fraction(2) ** given[1].exponent + epsilon for v in given[1].integers]
+    root = max(math.ceil(1 / spread) for spread in spreads).bit_length() + 1 >> 1  # 1 / spread < 4^root
+    return max(root, math.ceil(max(*scales, *slopes)).bit_length() + 1)
 
 
 def _fraction(pair: tuple[int, int]) -> tuple[int, int]:
@@ -410,7 +419,10 @@ def pooled(node: Node, context: Lowering) -> list[list[int]]:
 
 
 def avg_pool2d(node: Node, context: Lowering) -> None:
-    """Means over windows; the divisor counts the padding if count_include_pad."""
+    """Means over windows; the divisor counts the padding if count_include_pad.
+
+    A sum that is not divided yet is below |x|_1, which keeps it from overflowing.
+    """
     area = math.prod(node.attributes["kernel"])
     unit, entries, divisors = 1 << ROOT_BITS, [], []
     if node.attributes["count_include_pad"] not in (0, 1):
@@ -422,4 +434,4 @@ def avg_pool2d(node: Node, context: Lowering) -> None:
     inexact = any(unit % divisor for divisor in divisors)
     matrix = Sparse(entries, old.size, -ROOT_BITS, inexact)
     terms = [(context.source(old.name), matrix)]
-    context.affine(node.name, [*terms], products=area + 1, divisors=divisors)  # one more for the division
+    context.affine(node.name, [*terms], products=area, divisors=divisors, more=1)
