@@ -75,7 +75,9 @@ class Claim:
 
     def snapped(self, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """A point, all inputs flat in one vector, moved to where the claim has points: to the nearest levels where an
-        input has some, else as it is."""
+        input has some, to the nearest float32 numbers if it is about these, else as it is."""
+        if self.semantics != "real":
+            point = point.astype(np.float32).astype(np.float64)
         if not any("divisor" in region for region in self.region):
             return point
         result, start = np.array(point, np.float64), 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -352,6 +352,22 @@ def flush_is_per_use(kernel) -> None:
             assert kernel.api.check(*files(graph, claim, proof(claim.digest, steps))).verdict == "verified"
         else:
             rejected(kernel, graph, claim, proof(claim.digest, steps), "not refuted")
+    assert flush_is_charged(kernel, lambda b, y: b.node("concat", y, b.node("relu", y), axis=0))
+    assert flush_is_charged(kernel, lambda b, y: b.node("broadcast_to", y, shape=(3, 1)))
+    assert flush_is_charged(kernel, lambda b, y: b.node("pad", y, before=(1,), after=(0,), value="1"))
+    assert flush_is_charged(kernel, lambda b, y: b.node("abs", y))
+    assert not flush_is_charged(kernel, lambda b, y: b.node("relu", b.node("reshape", y, shape=(1, 1))))
+
+
+def flush_is_charged(kernel, make: Callable[[GraphBuilder, str], str]) -> bool:
+    """Whether the bad set of an output made of one rounded entry is enlarged."""
+    builder = GraphBuilder()
+    y = builder.node("scale", builder.input("x", Type((1,), "float32")), factor="1", name="y")
+    out = make(builder, y)
+    graph = builder.build(out)
+    program = kernel.network.read_program(*to_bytes(graph), contract_of(kernel, CONTRACTS[0]))
+    claim = kernel.claim.read_claim(claim_of(graph, [1], [1], [[Inequality(((out, 0, 1),), 0)]]).data, program)
+    return claim.flushed(program) is not claim.bad
 
 
 def what_overflows_on_the_way_is_refused(kernel) -> None:

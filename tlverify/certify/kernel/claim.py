@@ -17,7 +17,7 @@ from typing import Any
 from tlverify.certify.kernel.arithmetic import Interval, enclose
 from tlverify.certify.kernel.contract import LEAST, Contract, quotient, read_contract
 from tlverify.certify.kernel.errors import MAX_LEVELS, MAX_SCALE_BITS, Malformed, Rejected
-from tlverify.certify.kernel.program import Program
+from tlverify.certify.kernel.program import Program, Sparse
 from tlverify.certify.kernel.reader import fields, items, parse_json, rational, shown, tagged
 
 REAL = "parameters and inputs are the exact numbers stored, arithmetic is over the reals"
@@ -82,10 +82,8 @@ class Claim:
     def flushed(self, program: Program) -> Sequence[Sequence[Inequality]]:
         """The bad set, enlarged by what a flush to zero may do to an output where it is read. (Each use of a number
         pays for its flush there: an output that is used as well may be flushed here and kept there.) If there is
-        one only and it is rounded, its error allows for that already."""
-        if self.contract is None or (
-            len(program.outputs) == 1 and program.values[program.outputs[0]].rounding is not None
-        ):
+        one only, and it is a rounded value or that value moved or through a ReLU, its error allows for that already."""
+        if self.contract is None or (len(program.outputs) == 1 and _read_once(program, program.outputs[0])):
             return self.bad
         tiny = Fraction(2) ** self.contract.tiny
         return [
@@ -97,6 +95,22 @@ class Claim:
             ]
             for disjunct in self.bad
         ]
+
+
+def _read_once(program: Program, name: str) -> bool:
+    """Whether a value is a rounded one, of which each entry is moved or goes through a ReLU once at most."""
+    value = program.values[name]
+    while value.rounding is None:
+        if value.kind == "affine":
+            if value.bias is not None or len(value.terms) != 1 or not isinstance(value.terms[0][1], Sparse):
+                return False
+            used = [index for pairs in value.terms[0][1].entries for index, _ in pairs]
+            if len(set(used)) < len(used):
+                return False
+        if not value.sources:
+            return False
+        value = program.values[value.sources[0]]
+    return True
 
 
 def level(number: int, divisor: int) -> Fraction:

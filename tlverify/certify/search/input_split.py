@@ -26,7 +26,7 @@ from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.executions import broken
 from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
-from tlverify.certify.search.problem import inside
+from tlverify.certify.search.problem import holds_points, inside
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
 from tlverify.certify.tree_writer import tree
@@ -47,7 +47,7 @@ def propose_boxes(
     inner = np.array(
         [inside(*ends) for name in program.inputs for ends in zip(claim.lower[name], claim.upper[name], strict=True)]
     )
-    has_points = bool((inner[:, 0] <= inner[:, 1]).all())
+    has_points = holds_points(claim, inner[:, 0], inner[:, 1], search)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
     for found in branch(root, search):
         if isinstance(found, Tree):
@@ -61,8 +61,8 @@ def propose_boxes(
         now = time.perf_counter()
         share = ATTACK_SHARE if rounds < ATTACKS else ATTACK_SHARE / 5
         if score.max() < 0 and attacking <= share * (now - begin):
-            best, reached = attack(layers, bad, inner[:, 0], inner[:, 1], rng)
-            best = claim.snapped(best)
+            best = claim.snapped(attack(layers, bad, inner[:, 0], inner[:, 1], rng)[0])
+            reached = float(bad.badness(forward(layers, best[None])[1])[0][0])
             attacking += time.perf_counter() - now
             rounds += 1
             search.log.append(f"attack {rounds}: {reached:.3g}")

@@ -25,6 +25,7 @@ from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.phase_split import Outcome, Points, refute
+from tlverify.certify.search.problem import holds_points
 from tlverify.certify.search.progress import Search as Search
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
@@ -101,7 +102,7 @@ def _attack(
 ) -> Iterator[bytes]:
     """Ascents; their last points also show which neurons are unstable for certain. The first time, orders of summation
     are tried as well."""
-    if not (region.inner_lower <= region.inner_upper).all():
+    if not holds_points(claim, region.inner_lower, region.inner_upper, search):
         return
     best, score, last = ascend(layers, region.box, goals, rng, *ATTACK, search.late)
     search.log.append(f"attack: {score.max():.3g}")
@@ -149,7 +150,7 @@ def _close(
     )
     limit = work / cost(relaxation) + 1
     point: list[Array] = []
-    has_points = bool((region.inner_lower <= region.inner_upper).all())
+    has_points = holds_points(claim, region.inner_lower, region.inner_upper, search)
 
     def candidates(corners: Points) -> bool:
         if not has_points:
