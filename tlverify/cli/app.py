@@ -226,3 +226,32 @@ def run_example(context: typer.Context, name: Annotated[str, typer.Argument(help
     from tlverify.cli.examples import run
 
     run(name, context.args)
+
+
+contract = typer.Typer(name="contract", help="What a claim about float32 takes for granted.", no_args_is_help=True)
+app.add_typer(contract)
+
+
+@contract.command("list")
+def contract_list(json: Json = False) -> None:
+    """The arithmetics that a claim may be about: the names that --semantics takes, and what they say."""
+    from tlverify.cli.contract import show
+
+    show(json)
+
+
+@contract.command("measure")
+def contract_measure(
+    backend: Annotated[str, typer.Option(help="numpy or cupy.")] = "numpy",
+    functions: Annotated[str, typer.Option(help="Comma-separated: exp,tanh (all by default).")] = "",
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th float32 number; 1 is all of them.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the table.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure the accuracy of exp, tanh, erf, ... in float32 on this machine, in ulp, over every float32 number.
+
+    No claim rests on it yet: the kernel has no rule for smooth functions. A sweep of one takes a minute or two.
+    """
+    from tlverify.cli.contract import measure_functions
+
+    measure_functions(backend, functions, every, out, json)
