@@ -92,7 +92,8 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
 
     Raises kernel.Rejected (Undecided and Refuted are of this kind), kernel.Malformed, AbsentArithmetic.
     """
-    name = suited(program, certificate) if name == AUTO else name
+    if name == AUTO:
+        return accept(program, claim, certificate)[0]
     if name != "z3":
         try:
             return kernel.check_with(program, claim, certificate, arithmetic(name))
@@ -116,9 +117,29 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
     return kernel.Accepted("verified", str(statement), statement.digest, program.digest, None)
 
 
+def accept(program: kernel.Program, claim: bytes, certificate: bytes) -> tuple[kernel.Accepted, str]:
+    """What a certificate proves, and in which arithmetic: the suited one, or `interval` where that one's bound is too
+    weak only by its rounding. Raises as `check_in` does."""
+    name = suited(program, certificate)
+    try:
+        return check_in(name, program, claim, certificate), name
+    except kernel.Rejected as rejection:
+        if TOO_WEAK not in rejection.reason or name == "interval":
+            raise
+        try:
+            return check_in("interval", program, claim, certificate), "interval"
+        except (kernel.Rejected, kernel.Malformed):
+            raise rejection from None
+
+
 def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> Answer:
     """What one arithmetic says, or with the name "auto" the suited one. Raises AbsentArithmetic."""
-    name = suited(program, certificate) if name == AUTO else name
+    if name == AUTO:
+        first = answer(suited(program, certificate), program, claim, certificate)
+        if first.verdict == "rejected" and TOO_WEAK in first.reason and first.arithmetic != "interval":
+            second = answer("interval", program, claim, certificate)
+            return second if second.accepted else first
+        return first
     begin = time.perf_counter()
     accepted, reason, step, refutes = None, "", "", False
     try:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify import kernel
-from tlverify.certify.audit import check_in, suited
+from tlverify.certify.audit import accept
 from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
 from tlverify.certify.search.bounds import Network, UnsupportedOp, prepare, supported
@@ -157,16 +157,15 @@ class Deep:
     def search(self, claim: Claim, known: bytes | None, timeout: float | None = None) -> Result:
         """Take what is proposed, until the kernel accepts it, the time or the memory is over, or Ctrl-C."""
         timeout = self.timeout if timeout is None else timeout
-        begin, checking, reason, stopped, accepted = time.perf_counter(), 0.0, "", "", None
+        begin, checking, reason, stopped, name, accepted = time.perf_counter(), 0.0, "", "", "", None
         tell = None if self.report is None else partial(self.report, claim)
         search = Search(inf if timeout is None else begin + timeout, report=tell)
         proposals = chain([] if known is None else [known], _quietly(self._propose(claim, search)))
         try:
             for data in proposals:
                 start = time.perf_counter()
-                name = suited(self.program, data)
                 try:
-                    accepted = check_in(name, self.program, claim.data, data)
+                    accepted, name = accept(self.program, claim.data, data)
                 except (kernel.Rejected, kernel.Malformed) as rejection:
                     reason = f"certificate rejected: {rejection}"
                 finally:
@@ -256,9 +255,8 @@ def _certify_batch(
         for proposal in chain(earlier, _quietly(propose(problem, progress, np.random.default_rng(seed)))):
             index, claim = proposal.index, claims[proposal.index]
             checking = time.perf_counter()
-            name = suited(trusted, proposal.data)
             try:
-                accepted = check_in(name, trusted, claim.data, proposal.data)
+                accepted, name = accept(trusted, claim.data, proposal.data)
             except (kernel.Rejected, kernel.Malformed) as rejection:
                 reasons[index] = f"certificate rejected: {rejection}"
             else:
