@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from z3 import And, Bools, Implies, Ints, Not, Or, Reals
 
 from proofs.lemma import Lemma, Mutant
-from proofs.terms import is_ceil, is_floor, within
+from proofs.terms import absolute, is_ceil, is_floor, maximum, within
 
 
 def lemmas() -> Iterator[Lemma]:
@@ -15,6 +15,7 @@ def lemmas() -> Iterator[Lemma]:
     yield from _goals()
     yield from _cases()
     yield from _lemma()
+    yield from _plane()
 
 
 def _split() -> Iterator[Lemma]:
@@ -189,4 +190,51 @@ def _lemma() -> Iterator[Lemma]:
             Mutant("proved on a part only", hypotheses={"no point has -v >= -m": Not(And(region, part, -v - -m >= 0))}),
             Mutant("wrong side", v <= m),
         ),
+    )
+
+
+def _plane() -> Iterator[Lemma]:
+    g1, g2, d1, d2, r, p, b, q = Reals("g1 g2 d1 d2 r p b q")
+    yield Lemma(
+        "plane_l1",
+        "|g1|, |g2| <= 1 and |d1| + |d2| <= r imply g1 d1 + g2 d2 <= r (Hoelder)",
+        ("ball",),
+        {
+            "|g1| <= 1": within(-1, g1, 1),
+            "|g2| <= 1": within(-1, g2, 1),
+            "|d1| + |d2| <= r": absolute(d1) + absolute(d2) <= r,
+        },
+        g1 * d1 + g2 * d2 <= r,
+        (
+            Mutant("strict", g1 * d1 + g2 * d2 < r),
+            Mutant("half of it", 2 * (g1 * d1 + g2 * d2) <= r),
+            Mutant("largest of d", hypotheses={"|d1| + |d2| <= r": maximum(absolute(d1), absolute(d2)) <= r}),
+        ),
+    )
+    yield Lemma(
+        "plane_l2",
+        "g1^2 + g2^2 <= 1 implies (g1 d1 + g2 d2)^2 <= d1^2 + d2^2 (Cauchy, Schwarz): at most r where that is r^2",
+        ("ball",),
+        {"|g| <= 1": g1 * g1 + g2 * g2 <= 1},
+        (g1 * d1 + g2 * d2) * (g1 * d1 + g2 * d2) <= d1 * d1 + d2 * d2,
+        (
+            Mutant("|g|_inf <= 1", hypotheses={"|g| <= 1": And(within(-1, g1, 1), within(-1, g2, 1))}),
+            Mutant("|g| <= 2", hypotheses={"|g| <= 1": g1 * g1 + g2 * g2 <= 4}),
+        ),
+    )
+    yield Lemma(
+        "plane_floored",
+        "-p >= -b and q <= -b imply -p >= q: the bound of the plane may be floored",
+        ("ball",),
+        {"p <= b": p <= b, "q <= -b": q <= -b},
+        -p >= q,
+        (Mutant("raised", hypotheses={"q <= -b": q <= -b + 1}),),
+    )
+    yield Lemma(
+        "plane_takes_no_bad_point",
+        "a point of the region satisfies the plane, so with it in the disjunct as well it is bad if it was",
+        ("ball",),
+        {"in the region": p <= b, "bad": r >= 0},
+        And(r >= 0, p <= b),
+        (Mutant("plane of another ball", And(r >= 0, p <= b - 1)),),
     )

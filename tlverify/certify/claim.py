@@ -170,13 +170,14 @@ def robustness(
     epsilon: Number,
     clip: tuple[Number, Number] = (0, 1),
     semantics: Semantics = "real",
+    norm: str = "linf",
 ) -> list[Claim]:
-    """For each center: every input within `epsilon` of it per coordinate, and within `clip`, is given its label.
+    """For each center: every input within `epsilon` of it, and within `clip`, is given its label.
 
     `centers` is (n, *input shape), taken as the exact numbers stored; `labels` is (n,). The label's logit must be
-    strictly the largest: a tie counts as bad. `semantics` is the arithmetic that the claims are about, as in
-    `Claim.under`. Raises ClaimError if the graph is not a classifier with one input
-    and one output vector, or if the arrays do not fit it.
+    strictly the largest: a tie counts as bad. Distances are by `norm`: "linf" (per coordinate), "l2" or "l1".
+    `semantics` is the arithmetic that the claims are about, as in `Claim.under`. Raises ClaimError if the graph is not
+    a classifier with one input and one output vector, or if the arrays do not fit it.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ClaimError(
@@ -194,6 +195,8 @@ def robustness(
     if len(labels) != len(points):
         raise ClaimError(f"labels: expected {len(points)}, one for each center, found {len(labels)}")
     radius, low, high = exact(epsilon, "epsilon"), exact(clip[0], "clip"), exact(clip[1], "clip")
+    if norm not in ("linf", "l2", "l1"):
+        raise ClaimError(f"norm: expected linf, l2 or l1, found {norm!r}")
     if radius < 0:
         raise ClaimError(f"epsilon: expected a radius >= 0, found {epsilon}")
     graph_digest, told = digest(graph), read_semantics(semantics)
@@ -207,7 +210,7 @@ def robustness(
             found = f"example {row} is farther than epsilon from the clip range [{low}, {high}]"
             raise ClaimError(f"centers: {found}; give the range of the data, as in clip=(-1, 1)")
         region = {
-            "kind": "linf_ball",
+            "kind": f"{norm}_ball",
             "input": source.name,
             "center": [str(c) for c in center],
             "radius": str(radius),

@@ -20,6 +20,7 @@ from tlverify.certify import kernel
 from tlverify.certify.audit import accept
 from tlverify.certify.certificate import read_witness
 from tlverify.certify.claim import Claim
+from tlverify.certify.search.ball import Ball
 from tlverify.certify.search.bounds import Network, UnsupportedOp, prepare, supported
 from tlverify.certify.search.input_split import propose_boxes
 from tlverify.certify.search.layers import Layers, TooLarge, layers_of
@@ -204,7 +205,8 @@ class Deep:
 
     def _propose(self, claim: Claim, search: Search) -> Iterator[bytes]:
         """Where numbers are beyond float64, or matrices too large, nothing is proposed."""
-        propose_one = propose_boxes if self.few_inputs else propose_phases
+        few = self.few_inputs and Ball.of(claim) is None
+        propose_one = propose_boxes if few else propose_phases
         try:
             if self._layers is None:
                 self._layers = layers_of(self.program)

@@ -1,11 +1,13 @@
 import pytest
 
 from ..examples import FAMILIES
-from . import laws_float32
+from . import laws_balls, laws_float32
 from .laws import LAWS, OPS, false_claims_are_rejected, load, margins_are_proved, op_is_right
 
+EVERY = {**LAWS, **laws_float32.LAWS, **laws_balls.LAWS}
 
-@pytest.mark.parametrize("law", [*LAWS.values(), *laws_float32.LAWS.values()], ids=[*LAWS, *laws_float32.LAWS])
+
+@pytest.mark.parametrize("law", [*EVERY.values()], ids=EVERY)
 def test_law(law):
     law(load())
 

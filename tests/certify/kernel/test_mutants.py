@@ -11,13 +11,14 @@ import pytest
 import tlverify.certify.kernel
 from tlverify.certify import kernel as real
 
-from . import hostile, laws_float32
+from . import hostile, laws_balls, laws_float32
 from .laws import LAWS, OPS, load, op_is_right
 
 SOURCE = Path(tlverify.certify.kernel.__file__).parent
 PROPERTIES = {
     **LAWS,
     **laws_float32.LAWS,
+    **laws_balls.LAWS,
     **hostile.CASES,
     **{op: (lambda kernel, op=op: op_is_right(kernel, op, "normal", 5)) for op in OPS},
 }
@@ -194,6 +195,18 @@ MUTANTS = [
     ("any dtype", "network", "if nodes[source].dtype != dtype:", "if False:", "graph: other dtype than its inputs"),
     ("any shape", "network", "if derived != node.shape:", "if False:", "graph: declared shape"),
     ("undeclared tensors", "network", "for name in tensors:", "for name in ():", "graph: undeclared tensor"),
+    # balls
+    ("any direction", "claim", "if len(direction) != len(self.center) or size > 1:", "if len(direction) != len(self.center):", "planes_hold"),
+    ("directions of the other norm", "claim", "size = max(map(abs, direction)) if self.norm == 1 else sum(v * v for v in direction)", "size = max(map(abs, direction))", "planes_hold"),
+    ("sum of magnitudes for a direction", "claim", "size = max(map(abs, direction)) if self.norm == 1", "size = sum(map(abs, direction)) / 2 if self.norm == 1", "planes_hold"),
+    ("plane nearer than the ball", "claim", "most = self.radius + sum(", "most = self.radius * Fraction(9, 10) + sum(", "planes_hold"),
+    ("plane about the origin", "claim", "most = self.radius + sum(a * b for", "most = self.radius + sum(0 * b for", "planes_hold"),
+    ("plane rounded towards the ball", "claim", "math.floor(-most * (1 << PLANE_BITS))", "math.ceil(-most * (1 << PLANE_BITS) + 1)", "planes_hold"),
+    ("plane of the other side", "claim", "[(name, index, -v) for index, v in enumerate(direction) if v]", "[(name, index, v) for index, v in enumerate(direction) if v]", "planes_hold"),
+    ("any entries", "claim", "if len(direction) != len(self.center) or size > 1:", "if size > 1:", "balls_are_read"),
+    ("witness in the box alone", "witness", "if box.ball is not None and not box.ball.holds(points):", "if False:", "balls_are_read"),
+    ("ball of the other norm", "claim", 'Ball(1 if kind == "l1_ball" else 2,', 'Ball(2 if kind == "l1_ball" else 1,', "balls_are_read"),
+    ("directions not binary", "proof", "if any(v.denominator & (v.denominator - 1) or", "if any(False or", "balls_are_read"),
     # claims about float32
     ("one rounding too few", "contract", "self.depth or products) + 1 + more", "self.depth or products) + more", "errors_are_as_written"),
     ("depth of the contract ignored", "contract", "min(products, self.depth or products)", "min(products, 1)", "errors_are_as_written"),

@@ -20,18 +20,44 @@ from tlverify.certify.kernel.errors import MAX_LEVELS, MAX_SCALE_BITS, Malformed
 from tlverify.certify.kernel.program import Program, Sparse
 from tlverify.certify.kernel.reader import fields, items, parse_json, rational, shown, tagged
 
+BALLS = {"linf_ball": "l-infinity", "l1_ball": "l1", "l2_ball": "l2"}
+PLANE_BITS = 32  # of the bound of a plane beside a ball
 REAL = "parameters and inputs are the exact numbers stored, arithmetic is over the reals"
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Points within `radius` of a center by the norm 1 or 2."""
+
+    norm: int
+    center: Sequence[Fraction]
+    radius: Fraction
+
+    def holds(self, points: Sequence[Fraction]) -> bool:
+        distances = [abs(a - b) ** self.norm for a, b in zip(points, self.center, strict=True)]
+        return sum(distances) <= self.radius**self.norm
+
+    def plane(self, name: str, direction: Sequence[Fraction]) -> Inequality | None:
+        """direction . (x - center) <= radius, which holds in the ball if the dual norm of the direction is at most 1
+        (Hoelder), else None. The bound is floored to a multiple of 2^-PLANE_BITS."""
+        size = max(map(abs, direction)) if self.norm == 1 else sum(v * v for v in direction)
+        if len(direction) != len(self.center) or size > 1:
+            return None
+        most = self.radius + sum(a * b for a, b in zip(direction, self.center, strict=True))
+        bound = Fraction(math.floor(-most * (1 << PLANE_BITS)), 1 << PLANE_BITS)
+        return Inequality([(name, index, -v) for index, v in enumerate(direction) if v], bound, False)
 
 
 @dataclass(frozen=True)
 class Box:
     """Exact lower and upper end of each entry of an input; with a `divisor` the entries are the float32 numbers nearest
-    to integers divided by it."""
+    to integers divided by it; with a `ball` they are in it as well."""
 
     lower: Sequence[Fraction]
     upper: Sequence[Fraction]
     text: str
     divisor: int = 0
+    ball: Ball | None = None
 
     def holds(self, index: int, point: Fraction) -> bool:
         """Whether the point is in the range of the entry."""
@@ -167,20 +193,22 @@ def read_claim(raw: bytes, program: Program) -> Claim:
 
 
 def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
-    kind, divisor = entry.get("kind") if type(entry) is dict else None, 0
+    kind, divisor, ball = entry.get("kind") if type(entry) is dict else None, 0, None
     if kind == "box":
         _, name, lower, upper = fields(entry, "region", kind=str, input=str, lower=list, upper=list)
         low = [rational(text, "region lower") for text in lower]
         high = [rational(text, "region upper") for text in upper]
         text = f"the box of {len(low)} intervals that the claim lists"
-    elif kind == "linf_ball":
+    elif kind in BALLS:
         _, name, center, radius, clip = fields(entry, "region", kind=str, input=str, center=list, radius=str, clip=list)
         r = rational(radius, "region radius")
         least, most = _clip(clip)
         points = [rational(text, "region center") for text in center]
         low = [max(point - r, least) for point in points]
         high = [min(point + r, most) for point in points]
-        text = f"the l-infinity ball of radius {radius} about the claim's center, within [{least}, {most}]"
+        text = f"the {BALLS[kind]} ball of radius {radius} about the claim's center, within [{least}, {most}]"
+        if kind != "linf_ball":
+            ball = Ball(1 if kind == "l1_ball" else 2, points, r)
     elif kind == "levels":
         _, name, least, most, divisor = fields(
             entry, "region", kind=str, input=str, lower=list, upper=list, divisor=int
@@ -191,7 +219,7 @@ def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
         low, high = [level(number, divisor) for number in least], [level(number, divisor) for number in most]
         text = f"the {len(low)} ranges of integers, divided by {divisor} and rounded to float32, that the claim lists"
     else:
-        raise Malformed(f"region: kind {str(kind)[:40]!r} is not one of box, linf_ball, levels")
+        raise Malformed(f"region: kind {str(kind)[:40]!r} is not one of box, levels, {', '.join(BALLS)}")
     if name not in program.inputs:
         raise Malformed(f"region: {name[:80]!r} is not an input of the graph")
     size = program.values[name].size
@@ -200,7 +228,7 @@ def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
     for index, (a, b) in enumerate(zip(low, high, strict=True)):
         if a > b:
             raise Malformed(f"region: empty at {name}[{index}], where {a} > {b}")
-    return name, Box(low, high, text, divisor)
+    return name, Box(low, high, text, divisor, ball)
 
 
 def _clip(clip: list[Any]) -> tuple[Fraction, Fraction]:

@@ -66,6 +66,7 @@ class Machine:
         self.used = 0
         self.margin: Constant | None = None
         boxes = {name: box.enclosure() for name, box in claim.region.items()}
+        self.balls = {name: box.ball for name, box in claim.region.items()}
         self.goal: Goal | None = Goal(Bounds(boxes), (), claim.flushed(program))
         self.stack: list[Goal | Lemma] = []
 
@@ -215,6 +216,22 @@ def _cases(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     machine.goal = goals[0]
 
 
+def _ball(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+    """A plane that an input's ball is beside: it holds in the region, so it becomes a cut, and one more inequality of
+    every disjunct, which takes no bad point away."""
+    _, name, texts = fields(step, where, rule=str, input=str, direction=list)
+    ball = machine.balls.get(name)
+    if ball is None:
+        raise Rejected(where, f"{name[:80]!r} is not an input that the claim keeps in a ball")
+    direction = [rational(text, where) for text in items(texts, str, where)]
+    if any(v.denominator & (v.denominator - 1) or v.denominator.bit_length() > MAX_SCALE_BITS for v in direction):
+        raise Rejected(where, "a direction is not of binary fractions")
+    plane = ball.plane(name, direction)
+    if plane is None:
+        raise Rejected(where, f"the dual norm of the direction is above 1, or it has not {len(ball.center)} entries")
+    machine.goal = replace(goal.branch(plane), bad=[[*disjunct, plane] for disjunct in goal.bad])
+
+
 def _lemma(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """First prove that no point has the value at or beyond `at`; then that bound enters the table."""
     _, name, index, side, text = fields(step, where, rule=str, node=str, index=int, side=str, at=str)
@@ -257,6 +274,7 @@ STEPS: Mapping[str, Rule] = {
     "rebound": _rebound,
     "split": _split,
     "cases": _cases,
+    "ball": _ball,
     "lemma": _lemma,
     "close": _close,
 }

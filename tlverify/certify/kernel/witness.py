@@ -64,6 +64,8 @@ def _inside(name: str, numbers: list[float], claim: Claim) -> list[Fraction]:
     for index, point in enumerate(points):
         if not box.holds(index, point):
             raise Rejected("witness", f"{name}[{index}] is outside its range in the region")
+    if box.ball is not None and not box.ball.holds(points):
+        raise Rejected("witness", f"input {name!r} is outside its ball")
     return points
 
 

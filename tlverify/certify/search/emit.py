@@ -64,6 +64,9 @@ class Steps:
         step = {"rule": "lemma", "node": node, "index": int(index), "side": side, "at": str(Fraction(at))}
         self.steps.append(step)
 
+    def ball(self, name: str, direction: Sequence[str]) -> None:
+        self.steps.append({"rule": "ball", "input": name, "direction": list(direction)})
+
     def cases(self) -> None:
         self.steps.append({"rule": "cases"})
 

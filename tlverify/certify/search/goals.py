@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from tlverify.certify.claim import Claim
+from tlverify.certify.search.ball import Ball
 from tlverify.certify.search.fold import Box, Folding, Rows
 from tlverify.certify.search.layers import Array, Layers
 from tlverify.certify.search.problem import inside, nearest, odd_scale
@@ -61,6 +62,7 @@ class Region:
     box: Box
     inner_lower: Array
     inner_upper: Array
+    ball: Ball | None
 
 
 def region_of(layers: Layers, claim: Claim) -> Region:
@@ -69,4 +71,4 @@ def region_of(layers: Layers, claim: Claim) -> Region:
     upper: list[Fraction] = [v for name in layers.offsets for v in claim.upper[name]]
     low, high = np.array([nearest(v) for v in lower]), np.array([nearest(v) for v in upper])
     inner = np.array([inside(a, b) for a, b in zip(lower, upper, strict=True)])
-    return Region(Box((low + high) / 2, (high - low) / 2), inner[:, 0], inner[:, 1])
+    return Region(Box((low + high) / 2, (high - low) / 2), inner[:, 0], inner[:, 1], Ball.of(claim))

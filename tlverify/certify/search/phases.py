@@ -25,6 +25,8 @@ from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.phase_split import Outcome, Points, refute
+from tlverify.certify.search.planes import attack as attack_ball
+from tlverify.certify.search.planes import beside, plane_beside
 from tlverify.certify.search.problem import holds_points
 from tlverify.certify.search.progress import Search as Search
 
@@ -104,6 +106,14 @@ def _attack(
     are tried as well."""
     if not holds_points(claim, region.inner_lower, region.inner_upper, search):
         return
+    if region.ball is not None:
+        lower, upper = region.inner_lower, region.inner_upper
+        point, reached = attack_ball(region.ball, layers, goals, lower, upper, rng)
+        search.log.append(f"attack: {reached:.3g}")
+        if reached >= 0:
+            parts = np.split(claim.snapped(point), list(layers.offsets.values())[1:])
+            yield certificate.witness(claim.digest, parts, claim.sequential)
+        return
     best, score, last = ascend(layers, region.box, goals, rng, *ATTACK, search.late)
     search.log.append(f"attack: {score.max():.3g}")
     samples.add(forward(layers, region.box.center + region.box.radius * np.concatenate([best, last]))[0])
@@ -124,6 +134,8 @@ def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:
 
 def _inside(region: Region, claim: Claim, t: Array) -> Array:
     point = (region.box.center + region.box.radius * t).astype(np.float32).astype(np.float64)
+    if region.ball is not None:
+        point = region.ball.inside(point[None])[0]
     return claim.snapped(np.clip(point, region.inner_lower, region.inner_upper))
 
 
@@ -141,6 +153,10 @@ def _close(
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
     relaxation = Relaxation.of(folding.fold(), safety)
     combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
+    planes = [] if region.ball is None else [plane_beside(region.ball, layers, goal) for goal in goals]
+    if planes:
+        pairs = zip(combined, planes, strict=True)
+        combined = [beside(relaxation, folding, row, weights, plane) for (row, weights), plane in pairs]
     rows = joined([row for row, _ in combined])
     _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
     order = np.argsort(root.lower - root.error)
@@ -181,6 +197,8 @@ def _close(
     if len(goals) > 1:
         found.cases()
     for index, (_, weights) in enumerate(combined):
+        if region.ball is not None:
+            found.ball(region.ball.name, planes[index].stated)
         tree = outcomes[index].tree
         if tree is not None:
             found.tree(layers, relaxation, tree, np.tile(encode(weights), (len(tree.leaves), 1)))
