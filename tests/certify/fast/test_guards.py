@@ -16,9 +16,12 @@ from tlverify.certify.kernel.program import enclose_value
 from tlverify.graph import GraphBuilder, Type, to_bytes
 
 
-@pytest.mark.parametrize(("width", "exact_in_floats"), [(8, True), (2048, False)])
-def test_a_wide_relu_is_left_to_exact(width: int, exact_in_floats: bool) -> None:
-    """Every neuron takes the chord with the longest coefficient, so that sum |taken| * 2^22 passes 2^52 if wide."""
+@pytest.mark.parametrize(("width", "halved", "exact_in_floats"), [(8, True, True), (2048, True, True), (2048, False, False)])
+def test_a_wide_relu_is_left_to_exact(monkeypatch, width: int, halved: bool, exact_in_floats: bool) -> None:
+    """Every neuron takes the chord with the longest coefficient, so that sum |taken| * 2^22 passes 2^52 if wide: then
+    the digits of lower ends have to be shorter."""
+    if not halved:
+        monkeypatch.setattr(digits, "width", lambda count: digits.DIGIT_BITS)
     builder = GraphBuilder()
     x = builder.input("x", Type((1,), "float32"))
     ones, zeros = np.ones((width, 1), "float32"), np.zeros(width, "float32")

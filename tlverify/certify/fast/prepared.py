@@ -25,7 +25,7 @@ DEAD_SHARE = 8  # rows of a matrix are left out if one in so many belongs to a n
 @dataclass(frozen=True)
 class Relaxation:
     """For a ReLU's input: factors of coefficients above and below 0, (n, 1); which neurons are unstable; the lower ends
-    of these in digits and then ones, (digits + 1, n)."""
+    of these in digits, as long as `digits.width` says, and then ones for them, (digits + 1, n)."""
 
     above: Array
     below: Array
@@ -98,18 +98,18 @@ class Prepared:
         return self._lower[name]
 
     def box(self, name: str) -> tuple[list[Array], list[Array]]:
-        """The ends of an input in digits."""
+        """The ends of an input in digits, as long as `digits.width` says."""
         if name not in self._boxes:
             known = self.bounds[name]
             self._boxes[name] = (_columns(known.lower, self.xp), _columns(known.upper, self.xp))
         return self._boxes[name]
 
     def bias(self, name: str, bias: Vector) -> tuple[Array, float]:
-        """The digits of a bias (digits, n), and the largest sum of magnitudes of one digit."""
+        """The digits of a bias (digits, n), as long as `digits.width` says, and the largest sum of magnitudes of one."""
         if name not in self._biases:
-            split = digits.split(bias.integers)
-            heaviest = float(max(sum(map(abs, part)) for part in split))
-            self._biases[name] = (self.xp.asarray(split, dtype=float), heaviest)
+            split = digits.split(bias.integers, digits.width(len(bias.integers)))
+            heaviest = float(max(int(numpy.abs(part).sum()) for part in split))
+            self._biases[name] = (self.xp.asarray(numpy.array(split, dtype=float)), heaviest)
         return self._biases[name]
 
     def error(self, name: str) -> Array:
@@ -132,7 +132,7 @@ class Prepared:
                 unstable[neuron.index] = 1
             xp = self.xp
             rise, fall = (xp.asarray(part, dtype=float)[:, None] / DIGIT for part in (above, below))
-            ends = xp.asarray([*digits.split(lower), [1] * size], dtype=float)
+            ends = xp.asarray(numpy.array([*digits.split(lower, digits.width(size)), unstable], dtype=float))
             self._relus[source] = Relaxation(rise, fall, xp.asarray(unstable, dtype=bool), ends)
         return self._relus[source]
 
@@ -157,4 +157,4 @@ class Prepared:
 
 
 def _columns(values: Sequence[int], xp: ModuleType) -> list[Array]:
-    return [xp.asarray(part, dtype=float)[:, None] for part in digits.split(values)]
+    return [xp.asarray(part, dtype=float)[:, None] for part in digits.split(values, digits.width(len(values)))]
