@@ -47,7 +47,7 @@ class Batch:
     `added[name]` are further coefficients of their own on a ReLU's input: (neurons, jobs, values, an exponent for each
     job, whether a job has any), of which no job has two on one neuron. `cut[name]` lists phases that jobs fix: (jobs,
     neurons, whether active). `boxes[name]` replaces the ends of an input, in digits, (n, jobs), and `negatives[name]`
-    is then the sum of its min(0, lower). `slopes[name]` is (neurons, (neurons, jobs) in units of 2^-SLOPE_BITS).
+    is then the sum of its min(0, lower), in digits. `slopes[name]` is (neurons, (neurons, jobs) in units of 2^-SLOPE_BITS).
     `undone` jobs are left to `exact`.
     """
 
@@ -58,7 +58,7 @@ class Batch:
     added: dict[str, tuple[Array, Array, Array, Array, Array]] = field(default_factory=dict)
     cut: Mapping[str, tuple[Array, Array, Array]] = field(default_factory=dict)
     boxes: Mapping[str, tuple[list[Array], list[Array]]] = field(default_factory=dict)
-    negatives: Mapping[str, Array] = field(default_factory=dict)
+    negatives: Mapping[str, list[Array]] = field(default_factory=dict)
     slopes: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
 
@@ -179,23 +179,20 @@ def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], expo
 def _charge(prepared: Prepared, batch: Batch, name: str, floored: Array, exponent: Array) -> None:
     """What flooring may have cost."""
     xp = prepared.xp
-    charge = prepared.negative(name)
-    if not (charge or name in batch.negatives or name in batch.cut) or not floored.any():
+    if not (prepared.negative(name) or name in batch.negatives or name in batch.cut) or not floored.any():
         return
-    unit = exponent + prepared.bounds[name].exponent
     if name in batch.negatives:
         negative = batch.negatives[name]
     else:
-        if charge != charge:
-            batch.undone |= floored
-            charge = 0.0
-        negative = xp.full(len(floored), charge)
+        lower = prepared.lower(name)
+        negative = [xp.full(len(floored), digit) for digit in prepared.negative(name)]
+        negative += [xp.zeros(len(floored)) for _ in range(len(lower) - len(negative))]
         if name in batch.cut:
             jobs, neurons, active = batch.cut[name]
-            lower = prepared.lower(name)[neurons]
-            batch.undone[jobs[lower <= -EXACT]] = True
-            xp.add.at(negative, jobs, xp.where(active, -xp.minimum(lower, 0.0), 0.0))
-    _gain(batch, [xp.where(floored, negative, 0.0)], unit, xp)
+            for total, ends in zip(negative, lower, strict=False):
+                xp.add.at(total, jobs, xp.where(active, -ends[neurons], 0.0))
+    charge = [xp.where(floored, digit, 0.0) for digit in negative]
+    _gain(batch, charge, exponent + prepared.bounds[name].exponent, xp)
 
 
 def _gain(batch: Batch, value: list[Array], exponent: Array, xp: ModuleType) -> None:
@@ -364,8 +361,8 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
     negatives = {}
     for name, (low, _) in boxes.items():
         totals = [sum(v for v in row if v < 0) for row in low]
-        undone |= numpy.array([-total >= EXACT or name in prepared.relu_sources for total in totals])
-        negatives[name] = xp.asarray([float(max(total, -(1 << 52))) for total in totals])
+        undone |= name in prepared.relu_sources
+        negatives[name] = [xp.asarray(digit, dtype=float) for digit in digits.split(totals)]
     return Batch(
         {name: Pending(xp.asarray(row), xp.asarray(exponents[name]), GIVEN) for name, row in rows.items()},
         xp.asarray([float(c) for c, _ in constants]),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from tlverify.certify.fast import digits
-from tlverify.certify.fast.digits import DIGIT, EXACT, Array
+from tlverify.certify.fast.digits import DIGIT, Array
 from tlverify.certify.fast.freivalds import recompute
 from tlverify.certify.fast.linear import Linear
 from tlverify.certify.kernel.arithmetic import Vector
@@ -50,8 +50,8 @@ class Prepared:
         self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
         self._biases: dict[str, tuple[Array, float]] = {}
         self._errors: dict[str, Array] = {}
-        self._negatives: dict[str, float] = {}
-        self._lower: dict[str, Array] = {}
+        self._negatives: dict[str, list[float]] = {}
+        self._lower: dict[str, list[Array]] = {}
         self._alive: dict[str, tuple[Array, Array] | None] = {}
         self._restricted: dict[tuple[int, str], Array] = {}
 
@@ -83,18 +83,18 @@ class Prepared:
             recompute(coefficients.T, rows.T, found.T, undone)
         return found
 
-    def negative(self, name: str) -> float:
-        """sum of min(0, lower), or NaN if that is not exact."""
+    def negative(self, name: str) -> list[float]:
+        """The digits of the sum of min(0, lower); none if that is 0."""
         if name not in self._negatives:
             total = sum(low for low in self.bounds[name].lower if low < 0)
-            self._negatives[name] = float(total) if -total < 1 << 52 else float("nan")
+            self._negatives[name] = [float(digit) for (digit,) in digits.split([total])] if total else []
         return self._negatives[name]
 
-    def lower(self, name: str) -> Array:
-        """Lower ends as floats, held to -2^52."""
+    def lower(self, name: str) -> list[Array]:
+        """min(0, lower) in digits."""
         if name not in self._lower:
-            ends = [float(min(max(low, -int(EXACT)), 0)) for low in self.bounds[name].lower]
-            self._lower[name] = self.xp.asarray(ends)
+            ends = digits.split([min(low, 0) for low in self.bounds[name].lower])
+            self._lower[name] = [self.xp.asarray(part, dtype=float) for part in ends]
         return self._lower[name]
 
     def box(self, name: str) -> tuple[list[Array], list[Array]]:
