@@ -18,6 +18,7 @@ from tlverify.certify.search.fold import Fold, Rows
 SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
 MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
 ERROR = 2.0**-20  # the kernel keeps 22 bits of a coefficient
+INPUT_ERROR = 2.0**-21  # which are floored once at the inputs, where the longest has 21 to 22
 SINGLE = 2.0**-19  # rounding of sums in float32
 LEAST = 2.0**-30  # a multiplier below this is 0
 
@@ -93,7 +94,9 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
         if first:
             a[:, :first] += weight[:, part] @ rows.u[part, :first]
     t = start.t + weight @ rows.t
-    size = np.abs(t).sum(1)
+    magnitude = np.abs(t)
+    size = magnitude.sum(1)
+    error += magnitude.max(1, initial=0) * np.float32(INPUT_ERROR * fold.input_reach)
     gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
     lower = start.constant + gained - size - start.noise
     if fold.noisy:

@@ -60,6 +60,7 @@ class Fold:
 
     `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
     `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
+    `input_reach` is the same of the inputs, for coefficients on t: in radii, of which the median is taken.
     """
 
     rows: Rows
@@ -70,6 +71,7 @@ class Fold:
     upper: Single
     splittable: npt.NDArray[np.bool_]
     reach: Sequence[float]
+    input_reach: float
 
     @property
     def size(self) -> int:
@@ -151,7 +153,13 @@ class Folding:
         reach = [
             float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
         ]
-        return Fold(Rows(t, u, constant, noise), ends, layer, index, lower, upper, splittable, reach)
+        return Fold(Rows(t, u, constant, noise), ends, layer, index, lower, upper, splittable, reach, self._input_reach())
+
+    def _input_reach(self) -> float:
+        box = self.box
+        radii = box.radius[box.radius > 0]
+        ends = np.maximum(box.center + box.radius, 0) - np.minimum(box.center - box.radius, 0)
+        return float(ends.sum() / np.median(radii)) if len(radii) else 0.0
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
