@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-Pairs = Sequence[tuple[int, int]]
+Pairs = Sequence[tuple[int, Any]]
 CHUNK = 1 << 16  # entries gathered at a time: what a cache holds
 
 
@@ -22,12 +22,12 @@ CHUNK = 1 << 16  # entries gathered at a time: what a cache holds
 class Group:
     """`places` windows of the source, `index` (places, terms); each makes the entries `result` (places, made).
 
-    `coefficients` are those of (places, made, terms), flat, as integers.
+    `coefficients` are those of (places, made, terms), flat.
     """
 
     index: Ints
     result: Ints
-    coefficients: Sequence[int]
+    coefficients: Sequence[Any]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -36,7 +36,7 @@ class Group:
 
 
 def grouped(entries: Sequence[Pairs]) -> list[Group]:
-    """The groups of a map that gives for each entry of the result its (index, integer) pairs; empty ones are left out."""
+    """The groups of a map that gives for each entry of the result its (index, coefficient) pairs; empty ones are left out."""
     sharing: dict[tuple[int, ...], list[int]] = {}
     for number, pairs in enumerate(entries):
         if pairs:
