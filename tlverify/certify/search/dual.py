@@ -181,14 +181,14 @@ def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
 def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
 
-    Where no upper line is in use, what the lower lines may lose. Negative: nothing to split.
+    Where no upper line is in use, what the lower lines may lose. Times what a split is worth. Negative: nothing to split.
     """
     splittable = (nodes.phase == 0) & relaxation.fold.splittable
     loss = -np.minimum(found.a, 0) * relaxation.intercept
     alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
     gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
     score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
-    return np.where(splittable, score, np.float32(-1))
+    return np.where(splittable, score * relaxation.fold.worth, np.float32(-1))
 
 
 def cost(relaxation: Relaxation) -> int:

@@ -62,6 +62,7 @@ class Fold:
     `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
     `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
     `input_reach` is the same of the inputs, for coefficients on t: in radii, of which the median is taken.
+    `worth` is how much it says for a split of a neuron: in a network with local layers less where there are many.
     """
 
     rows: Rows
@@ -73,6 +74,7 @@ class Fold:
     splittable: npt.NDArray[np.bool_]
     reach: Sequence[float]
     input_reach: float
+    worth: Single
 
     @property
     def size(self) -> int:
@@ -154,7 +156,11 @@ class Folding:
         reach = [
             float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
         ]
-        return Fold(Rows(t, u, constant, noise), ends, layer, index, lower, upper, splittable, reach, self._input_reach())
+        worth = np.ones(total, dtype=np.float32)
+        if self.layers.local:
+            worth /= np.sqrt(np.array(counts, dtype=np.float32)[layer])
+        rows = Rows(t, u, constant, noise)
+        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, self._input_reach(), worth)
 
     def _input_reach(self) -> float:
         box = self.box

@@ -48,6 +48,11 @@ class Layer:
     def size(self) -> int:
         return len(self.form.bias)
 
+    @property
+    def local(self) -> bool:
+        """Whether each neuron sees few of those before it, as in a convolution."""
+        return any(isinstance(matrix, Sparse) for matrix in self.form.parts.values())
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -60,6 +65,11 @@ class Layers:
     visible: Mapping[str, Affine]
     offsets: Mapping[str, int]
     inputs: int
+
+    @property
+    def local(self) -> bool:
+        """Whether some layer is."""
+        return any(layer.local for layer in self.layers)
 
 
 def layers_of(program: Program) -> Layers:

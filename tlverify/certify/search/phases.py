@@ -7,6 +7,7 @@ tightening before it did.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -16,7 +17,7 @@ from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
 from tlverify.certify.search.bounding import Samples, Table, crown, tighten
-from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
+from tlverify.certify.search.dual import Bounds, Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.executions import broken
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
@@ -32,6 +33,8 @@ LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by
 SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
+LOCAL_SHARE = 4  # in a network with local layers, where trees gain less, branch and bound may cost so many times theirs
+FUTILE = 0.1  # and if the last trees gained less than this part of the root's bound, they are the last
 ATTACK = (48, 20)  # ascents and their steps
 ORDERED = 2  # points of an attack for which orders of summation are tried
 
@@ -58,7 +61,7 @@ def _rounds(
     table = crown(ground, layers, steps)
     folding = folded(ground, layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
-    work = 0.0
+    work, before = 0.0, -inf
     for number in range(-1, len(LEAVES)):
         if number >= 0:
             table, folding, spent = tighten(
@@ -66,9 +69,12 @@ def _rounds(
             )
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
-        last = number == len(LEAVES) - 1
-        allowed = inf if last else max(FIRST_WORK, work)
-        found, point = _close(layers, folding, goals, region, allowed, search, steps, safety)
+        root = Root.of(folding, goals, safety)
+        lower = float(root.bounds.lower.min())
+        last = number == len(LEAVES) - 1 or (layers.local and lower - before < FUTILE * abs(before))
+        allowed = inf if last else max(FIRST_WORK, work * (LOCAL_SHARE if layers.local else 1))
+        before = lower
+        found, point = _close(layers, root, goals, region, allowed, search, steps)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -78,6 +84,24 @@ def _rounds(
         if search.late():
             return
         yield from _attack(ground, layers, region, claim, goals, samples, rng, search)
+
+
+@dataclass(frozen=True)
+class Root:
+    """The rows to be refuted, one for each goal, with the multipliers of the goal's inequalities and the root's bounds."""
+
+    relaxation: Relaxation
+    rows: Rows
+    weights: list[Single]
+    bounds: Bounds
+
+    @classmethod
+    def of(cls, folding: Folding, goals: list[Goal], safety: float) -> Root:
+        relaxation = Relaxation.of(folding.fold(), safety)
+        combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
+        rows = joined([row for row, _ in combined])
+        _, bounds = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+        return cls(relaxation, rows, [weights for _, weights in combined], bounds)
 
 
 def folded(ground: Ground, layers: Layers, box: Box, table: Table) -> Folding:
@@ -125,20 +149,10 @@ def _inside(region: Region, t: Array) -> Array:
 
 
 def _close(
-    layers: Layers,
-    folding: Folding,
-    goals: list[Goal],
-    region: Region,
-    work: float,
-    search: Search,
-    steps: Steps,
-    safety: float,
+    layers: Layers, top: Root, goals: list[Goal], region: Region, work: float, search: Search, steps: Steps
 ) -> tuple[Steps | None, Array | None]:
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
-    relaxation = Relaxation.of(folding.fold(), safety)
-    combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
-    rows = joined([row for row, _ in combined])
-    _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+    relaxation, rows, root = top.relaxation, top.rows, top.bounds
     order = np.argsort(root.lower - root.error)
     search.lower = max(search.lower, float(root.lower.min()))
     search.log.append(
@@ -176,7 +190,7 @@ def _close(
     found = steps.copy()
     if len(goals) > 1:
         found.cases()
-    for index, (_, weights) in enumerate(combined):
+    for index, weights in enumerate(top.weights):
         tree = outcomes[index].tree
         if tree is not None:
             found.tree(layers, relaxation, tree, np.tile(encode(weights), (len(tree.leaves), 1)))
