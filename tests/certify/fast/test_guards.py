@@ -16,7 +16,9 @@ from tlverify.certify.kernel.program import enclose_value
 from tlverify.graph import GraphBuilder, Type, to_bytes
 
 
-@pytest.mark.parametrize(("width", "halved", "exact_in_floats"), [(8, True, True), (2048, True, True), (2048, False, False)])
+@pytest.mark.parametrize(
+    ("width", "halved", "exact_in_floats"), [(8, True, True), (2048, True, True), (2048, False, False)]
+)
 def test_a_wide_relu_is_left_to_exact(monkeypatch, width: int, halved: bool, exact_in_floats: bool) -> None:
     """Every neuron takes the chord with the longest coefficient, so that sum |taken| * 2^22 passes 2^52 if wide: then
     the digits of lower ends have to be shorter."""

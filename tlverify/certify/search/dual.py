@@ -83,7 +83,7 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     weight = -(nodes.phase * nodes.beta)
     error = np.zeros(len(a), np.float32)
     largest = np.maximum(np.abs(start.u).max(1, initial=0), np.abs(start.t).max(1, initial=0))
-    for (first, last), reach in zip(reversed(fold.ends), reversed(fold.reach), strict=True):
+    for (first, last), reach, below_it in zip(reversed(fold.ends), reversed(fold.reach), reversed(fold.u), strict=True):
         part = slice(first, last)
         own = a[:, part]
         weight[:, part] += np.maximum(own, 0) * below[:, part] + np.minimum(own, 0) * above[:, part]
@@ -91,9 +91,9 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
             largest = np.maximum(own.max(1), -weight[:, part].min(1))
             largest = np.maximum(largest, np.maximum(-own.min(1), weight[:, part].max(1)))
         error += largest * np.float32(ERROR * reach)
-        if first:
-            a[:, :first] += weight[:, part] @ rows.u[part, :first]
-    t = start.t + weight @ rows.t
+        below_it.pull(weight[:, part], a)
+    t = start.t.copy()
+    fold.t.pull(weight, t)
     magnitude = np.abs(t)
     size = magnitude.sum(1)
     error += magnitude.max(1, initial=0) * np.float32(INPUT_ERROR * fold.input_reach)
@@ -105,13 +105,13 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     corner = -np.sign(t)
     z = None
     if gradient:
-        z = corner @ rows.t.T + rows.constant
+        z = np.tile(rows.constant, (len(a), 1))
+        fold.t.push(corner, z)
         value = np.empty_like(z)
-        for first, last in fold.ends:
+        for (first, last), below_it in zip(fold.ends, fold.u, strict=True):
             part = slice(first, last)
-            if first:
-                z[:, part] += value[:, :first] @ rows.u[part, :first].T
             own = z[:, part]
+            below_it.push(value, own)
             value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
     return Bounds(lower, a, corner, z, error * np.float32(relaxation.safety))
 
@@ -193,5 +193,5 @@ def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
 
 def cost(relaxation: Relaxation) -> int:
     """Multiplications to bound one node, about."""
-    size = relaxation.fold.size
-    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1
+    fold = relaxation.fold
+    return fold.t.area + sum(pieces.area for pieces in fold.u) + fold.size + 1

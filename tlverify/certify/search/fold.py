@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import dense, through
 from tlverify.certify.search.noise import Noise
+from tlverify.certify.search.pieces import Pieces
 
 Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
@@ -62,6 +63,7 @@ class Fold:
     `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
     `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
     `input_reach` is the same of the inputs, for coefficients on t: in radii, of which the median is taken.
+    `t` is rows.t in pieces, and `u[k]` the part of rows.u that belongs to layer k.
     `worth` is how much it says for a split of a neuron: in a network with local layers less where there are many.
     """
 
@@ -75,6 +77,8 @@ class Fold:
     reach: Sequence[float]
     input_reach: float
     worth: Single
+    t: Pieces
+    u: Sequence[Pieces]
 
     @property
     def size(self) -> int:
@@ -93,7 +97,9 @@ class Folding:
         self.layers = layers
         self.box = box
         self.noise = noise
-        self.forms: list[tuple[Rows, Rows]] = []  # of each layer's active and unstable inputs, over the layers before it
+        self.forms: list[
+            tuple[Rows, Rows]
+        ] = []  # of each layer's active and unstable inputs, over the layers before it
         self.unstable: list[Ints] = []
         self.active: list[Ints] = []
         self.lower: list[Double] = []
@@ -107,7 +113,11 @@ class Folding:
         """The next layer's bounds."""
         layer = self.layers.layers[self.depth]
         open_, active = np.flatnonzero((lower < 0) & (upper > 0)), np.flatnonzero(lower >= 0)
-        self.forms.append((self.rows(layer.form, layer.source, active), self.rows(layer.form, layer.source, open_)))
+        unstable = self.rows(layer.form, layer.source, open_)
+        if layer.local:  # neurons that see the same inputs stand together
+            order = np.argsort((unstable.t != 0).argmax(1), kind="stable")
+            open_, unstable = open_[order], unstable.take(order)
+        self.forms.append((self.rows(layer.form, layer.source, active), unstable))
         self.noise.active[layer.source] = lower >= 0
         self.unstable.append(open_)
         self.active.append(active)
@@ -159,8 +169,9 @@ class Folding:
         worth = np.ones(total, dtype=np.float32)
         if self.layers.local:
             worth /= np.sqrt(np.array(counts, dtype=np.float32)[layer])
-        rows = Rows(t, u, constant, noise)
-        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, self._input_reach(), worth)
+        rows, far = Rows(t, u, constant, noise), self._input_reach()
+        pieces = [Pieces.of(u[a:b, :a]) for a, b in ends]
+        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, far, worth, Pieces.of(t), pieces)
 
     def _input_reach(self) -> float:
         box = self.box
