@@ -36,7 +36,7 @@ class Group:
 
 
 def grouped(entries: Sequence[Pairs]) -> list[Group]:
-    """The groups of a map that gives for each entry of the result its (index, coefficient) pairs; empty ones are left out."""
+    """The groups of a map, given for each entry of the result its (index, coefficient) pairs; without empty ones."""
     sharing: dict[tuple[int, ...], list[int]] = {}
     for number, pairs in enumerate(entries):
         if pairs:
@@ -64,7 +64,7 @@ def transposed(entries: Sequence[Pairs], columns: int) -> list[list[tuple[int, i
 
 
 def product(groups: Sequence[Group], matrices: Sequence[Any], source: Any, result: Any) -> None:
-    """Fill `result` (entries, batch) from `source` (entries, batch) with `matrices` (places, made, terms) of the groups.
+    """Fill `result` (entries, batch) from `source` (entries, batch); `matrices` (places, made, terms) are the groups'.
 
     Works on NumPy and CuPy alike.
     """

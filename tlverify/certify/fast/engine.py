@@ -47,8 +47,8 @@ class Batch:
     `added[name]` are further coefficients of their own on a ReLU's input: (neurons, jobs, values, an exponent for each
     job, whether a job has any), of which no job has two on one neuron. `cut[name]` lists phases that jobs fix: (jobs,
     neurons, whether active). `boxes[name]` replaces the ends of an input, in digits, (n, jobs), and `negatives[name]`
-    is then the sum of its min(0, lower), in digits. `slopes[name]` is (neurons, (neurons, jobs) in units of 2^-SLOPE_BITS).
-    `undone` jobs are left to `exact`.
+    is then the sum of its min(0, lower), in digits. `slopes[name]` is (neurons, (neurons, jobs) in units of
+    2^-SLOPE_BITS). `undone` jobs are left to `exact`.
     """
 
     pending: dict[str, Pending]

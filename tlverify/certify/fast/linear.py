@@ -15,7 +15,7 @@ from tlverify.certify.fast import digits
 from tlverify.certify.fast.digits import DIGIT_BITS, Array
 from tlverify.certify.fast.freivalds import Freivalds
 from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS
-from tlverify.certify.kernel.program import Dense, Map, Sparse
+from tlverify.certify.kernel.program import Dense, Map
 
 MAX_DENSE = 1 << 14  # entries up to which a sparse map is applied as a dense matrix
 FILTER_DIGITS = 3  # longer entries are applied in digits only
@@ -27,7 +27,7 @@ class Linear:
 
     `parts` are its digits: matrices (in, out), or a list of small ones for the `groups` of a sparse map, which is
     gathered (`gathers`) if products are verified. `most` is the largest digit, and `heaviest` the largest sum of
-    magnitudes of one digit over the entries that make a result. `whole` is the matrix in float64, in the form of a part.
+    magnitudes of one digit over the entries that make a result. `whole` is the matrix in float64, like a part.
     """
 
     def __init__(self, matrix: Map, xp: ModuleType, verify: bool) -> None:

@@ -105,7 +105,7 @@ class Prepared:
         return self._boxes[name]
 
     def bias(self, name: str, bias: Vector) -> tuple[Array, float]:
-        """The digits of a bias (digits, n), as long as `digits.width` says, and the largest sum of magnitudes of one."""
+        """The digits of a bias (digits, n), of the length `digits.width`, and the largest sum of magnitudes of one."""
         if name not in self._biases:
             split = digits.split(bias.integers, digits.width(len(bias.integers)))
             heaviest = float(max(int(numpy.abs(part).sum()) for part in split))

@@ -181,7 +181,8 @@ def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
 def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
 
-    Where no upper line is in use, what the lower lines may lose. Times what a split is worth. Negative: nothing to split.
+    Where no upper line is in use, what the lower lines may lose. Times what a split is worth. Negative: nothing to
+    split.
     """
     splittable = (nodes.phase == 0) & relaxation.fold.splittable
     loss = -np.minimum(found.a, 0) * relaxation.intercept

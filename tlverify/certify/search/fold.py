@@ -125,7 +125,7 @@ class Folding:
         self.upper.append(upper)
 
     def rows(self, form: Affine, name: str, entries: Ints | None = None) -> Rows:
-        """Some entries (None: all) of a value, as an affine function of the folded layers, over what is left of them."""
+        """Some entries (None: all) of a value, as an affine function of the folded layers over what is left of them."""
         chosen = np.arange(len(form.bias)) if entries is None else entries
         starts = np.cumsum([0, *map(len, self.unstable)])
         t = np.zeros((len(chosen), self.layers.inputs))

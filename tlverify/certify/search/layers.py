@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tlverify.certify.kernel.program import Dense, Map, Program
-from tlverify.certify.search.matrices import Array, Matrix, Sparse, add, apply, pull
+from tlverify.certify.search.matrices import Array as Array
+from tlverify.certify.search.matrices import Matrix, Sparse, add, apply, pull
 from tlverify.graph import TlverifyError
 
 MAX_ENTRIES = 1 << 24  # of one dense matrix: 4096 x 4096
@@ -152,7 +153,7 @@ class _Map:
         """This map of one vector."""
         if self.sparse is not None:
             products = self.sparse.values * vector[self.sparse.columns]
-            return np.bincount(self.sparse.rows, products, self.sparse.shape[0])
+            return np.bincount(self.sparse.rows, products, self.sparse.shape[0]).astype(np.float64)
         return (vector.reshape(-1, self.weight.shape[1]) @ self.weight.T).ravel()
 
     def _dense_after(self, inner: Matrix) -> Array | Sparse:

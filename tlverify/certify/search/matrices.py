@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def _places(chosen: Ints, size: int) -> Ints:
 def _stacks(rows: Ints, columns: Ints, values: Array, size: int) -> list[tuple[Group, Array]]:
     starts = np.searchsorted(rows, np.arange(size + 1)).tolist()
     pairs = list(zip(columns.tolist(), values.tolist(), strict=True))
-    groups = grouped([pairs[a:b] for a, b in zip(starts, starts[1:], strict=False)])
+    groups = grouped([pairs[a:b] for a, b in pairwise(starts)])
     return [(group, np.array(group.coefficients).reshape(group.shape)) for group in groups]
 
 

@@ -88,7 +88,7 @@ def _rounds(
 
 @dataclass(frozen=True)
 class Root:
-    """The rows to be refuted, one for each goal, with the multipliers of the goal's inequalities and the root's bounds."""
+    """The rows to be refuted, one for each goal, the multipliers of the goals' inequalities, the bounds at the root."""
 
     relaxation: Relaxation
     rows: Rows
