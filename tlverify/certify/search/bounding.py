@@ -35,15 +35,15 @@ class Table:
         return [int(((low < 0) & (high > 0)).sum()) for low, high in zip(self.lower, self.upper, strict=True)]
 
 
-def crown(ground: Ground, layers: Layers, steps: Steps) -> Table:
+def crown(ground: Ground, layers: Layers, steps: Steps, late: Callable[[], bool] = lambda: False) -> Table:
     """Layer by layer: intervals, then backward bounds, with default slopes, of all neurons that may have either sign.
-    The bounds are the kernel's own."""
+    The bounds are the kernel's own. Intervals only, once it is late."""
     table = Table([], [])
     for k, layer in enumerate(layers.layers):
         steps.interval(ground, ground.missing(layer.source))
         lower, upper = ground.ends(layer.source)
         open_ = np.flatnonzero((lower < 0) & (upper > 0)).tolist()
-        if k and open_ and layer.splittable:
+        if k and open_ and layer.splittable and not late():
             steps.bound(ground, layer.source, open_, open_)
             lower, upper = ground.ends(layer.source)
         table.lower.append(lower)

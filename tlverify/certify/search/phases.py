@@ -58,7 +58,7 @@ def _rounds(
     steps = Steps()
     samples = Samples.none(layers)
     ground = Ground(program, claim)
-    table = crown(ground, layers, steps)
+    table = crown(ground, layers, steps, search.late)
     folding = folded(ground, layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
     work, before = 0.0, -inf
