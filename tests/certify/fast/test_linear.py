@@ -154,7 +154,7 @@ def test_sparse_maps_too_large_for_a_matrix_are_gathered_or_grouped(monkeypatch,
     matrix = Sparse(entries, 7)  # nothing is computed from the last
     own = Linear(matrix, np, verify)
     assert bool(own.gathers) is verify
-    assert bool(own.groups) is not verify
+    assert (own.groups is None) is verify
     rows = rng.integers(-TOP, TOP, (5, 9))
     parts = own.apply(rows.astype(float), np.zeros(9, dtype=bool), np)
     for job in range(9):
@@ -162,6 +162,14 @@ def test_sparse_maps_too_large_for_a_matrix_are_gathered_or_grouped(monkeypatch,
         assert found == matrix.backward([int(v) for v in rows[:, job]])
     for part in own.apply(np.full((5, 1), float(TOP)), np.zeros(1, dtype=bool), np):
         assert np.abs(part).max() <= TOP * own.heaviest
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_large_map_of_nothing(verify: bool) -> None:
+    own = Linear(Sparse([[]] * 300, 200), np, verify)
+    (product,) = own.apply(np.ones((300, 4)), np.zeros(4, dtype=bool), np)
+    assert product.shape == (200, 4)
+    assert not product.any()
 
 
 @pytest.mark.parametrize("verify", [True, False])

@@ -151,7 +151,7 @@ def _filtered(
 ) -> tuple[Array, Array, Array, Array]:
     """The same by one product in float64, which decides nearly all floors; exactly for the jobs of the others."""
     xp, whole, some, undone = prepared.xp, linear.whole, row, batch.undone
-    alive = prepared.alive(name) if linear.blocks == 1 and not linear.groups else None
+    alive = prepared.alive(name) if linear.blocks == 1 and linear.groups is None else None
     if alive is not None and not bool(row[alive[1]].any()):
         whole, some = prepared.restricted(linear, name, alive[0]), row[alive[0]]
     short, drop, sure = linear.floors(whole, some, xp)

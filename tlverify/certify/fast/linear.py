@@ -35,7 +35,7 @@ class Linear:
         self.columns = matrix.columns
         self.blocks = matrix.blocks if isinstance(matrix, Dense) else 1
         self.gathers: list[tuple[Array, list[Array]]] = []
-        self.groups: list[groups.Group] = []
+        self.groups: list[groups.Group] | None = None
         self.parts: list[Any] = []
         self.most = self.heaviest = 0.0
         self.whole: Any = None
@@ -54,10 +54,10 @@ class Linear:
             if verify:
                 self._gather(users, xp)
             else:
-                self.groups = groups.grouped(users)
-                flat = [c for group in self.groups for c in group.coefficients]
-                self._fill(flat or [0], [group.shape for group in self.groups], xp, verify)
-                self.groups = [groups.Group(xp.asarray(g.index), xp.asarray(g.result), ()) for g in self.groups]
+                found = groups.grouped(users)
+                self.groups = [groups.Group(xp.asarray(g.index), xp.asarray(g.result), ()) for g in found]
+                flat = [c for group in found for c in group.coefficients]
+                self._fill(flat or [0], [group.shape for group in found], xp, verify)
         self.checks = [Freivalds(part.T, xp) for part in self.parts] if verify else []
 
     def _fill(self, flat: list[int], shapes: Sequence[tuple[int, ...]], xp: ModuleType, verify: bool) -> None:
@@ -75,8 +75,8 @@ class Linear:
     def _formed(self, flat: npt.NDArray[Any], shapes: Sequence[tuple[int, ...]], xp: ModuleType) -> Any:
         """One matrix, or those of the groups."""
         values = xp.asarray(flat, dtype=float)
-        if not self.groups:
-            return values.reshape(shapes[0] if shapes else (-1, 1))
+        if self.groups is None:
+            return values.reshape(shapes[0])
         ends = numpy.cumsum([0, *(numpy.prod(shape) for shape in shapes)]).tolist()
         return [values[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
 
@@ -140,7 +140,7 @@ class Linear:
 
     def _times(self, matrix: Any, row: Array, xp: ModuleType) -> Array:
         """One part, or all of the matrix, applied: (in, batch)."""
-        if self.groups:
+        if self.groups is not None:
             result = xp.zeros((self.columns, row.shape[1]))
             groups.product(self.groups, matrix, row, result)
             return result
