@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tlverify.certify.fast import digits
-from tlverify.certify.fast.digits import DIGIT_BITS
+from tlverify.certify.fast.digits import DIGIT_BITS, HALF_BITS
 from tlverify.certify.kernel import arithmetic
 
 quick = settings(deadline=None, max_examples=200)
@@ -26,10 +26,31 @@ def spread(values: list[int], count: int) -> list[np.ndarray]:
 @example([-(1 << 22), (1 << 22) - 1])
 @example([1 << 22, -1])
 def test_digits_add_up_and_are_short(values):
-    split = digits.split(values)
-    assert [sum(part[i] << DIGIT_BITS * k for k, part in enumerate(split)) for i in range(len(values))] == values
-    assert all(0 <= v < 1 << DIGIT_BITS for part in split[:-1] for v in part)
-    assert all(-(1 << DIGIT_BITS) <= v < 1 << DIGIT_BITS for v in split[-1])
+    for width in (DIGIT_BITS, HALF_BITS):
+        split = [part.tolist() for part in digits.split(values, width)]
+        assert [sum(part[i] << width * k for k, part in enumerate(split)) for i in range(len(values))] == values
+        assert all(0 <= v < 1 << width for part in split[:-1] for v in part)
+        assert all(-(1 << width) <= v < 1 << width for v in split[-1])
+
+
+@quick
+@given(st.lists(st.integers(-(1 << 52) + 1, (1 << 52) - 1), min_size=1, max_size=7))
+@example([(1 << 52) - 1] * 6)
+@example([1 - (1 << 52)] * 5)
+def test_joining_half_digits_keeps_the_number(parts):
+    for width in (DIGIT_BITS, HALF_BITS):
+        whole = digits.joined([np.asarray([float(part)]) for part in parts], width, np)
+        carried = digits.carry(whole, np)
+        expected = sum(part << width * k for k, part in enumerate(parts))
+        for digit in (whole, carried):
+            assert sum(int(part[0]) << DIGIT_BITS * k for k, part in enumerate(digit)) == expected
+
+
+@given(st.integers(1, 1 << 22))
+def test_the_width_of_digits_keeps_sums_exact(count):
+    assert digits.width(count) in (DIGIT_BITS, HALF_BITS)
+    if count < 1 << 19:
+        assert count << DIGIT_BITS + digits.width(count) < digits.EXACT
 
 
 @quick

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlverify.certify import kernel
+from tlverify.certify import groups, kernel
 from tlverify.certify.fast import linear
 from tlverify.certify.fast.engine import Engine, gather, run
 from tlverify.certify.fast.linear import PAUSE, Linear
@@ -139,20 +139,22 @@ def test_neurons_that_are_inactive_everywhere_are_left_out_unless_they_matter() 
     assert prepared._restricted
 
 
-@pytest.mark.parametrize("size", [1, 22, 40, 60])
-def test_sparse_maps_too_large_for_a_matrix_are_gathered(monkeypatch, size: int) -> None:
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("size", [1, 22, 40, 60, 70])
+def test_sparse_maps_too_large_for_a_matrix_are_gathered_or_grouped(monkeypatch, size: int, verify: bool) -> None:
     monkeypatch.setattr(linear, "MAX_DENSE", 0)
     rng = np.random.default_rng(size)
     entries = [
         [
-            (int(i), int(rng.integers(-(1 << size), 1 << size)) >> int(rng.integers(size)))
+            (int(i), int(rng.integers(-(1 << 60), 1 << 60)) << max(size - 60, 0) >> max(60 - size, 0))
             for i in rng.permutation(6)[:n]
         ]
         for n in (0, 1, 3, 6, 2)
     ]
     matrix = Sparse(entries, 7)  # nothing is computed from the last
-    own = Linear(matrix, np, verify=True)
-    assert own.gathers
+    own = Linear(matrix, np, verify)
+    assert bool(own.gathers) is verify
+    assert (own.groups is None) is verify
     rows = rng.integers(-TOP, TOP, (5, 9))
     parts = own.apply(rows.astype(float), np.zeros(9, dtype=bool), np)
     for job in range(9):
@@ -162,11 +164,53 @@ def test_sparse_maps_too_large_for_a_matrix_are_gathered(monkeypatch, size: int)
         assert np.abs(part).max() <= TOP * own.heaviest
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_large_map_of_nothing(verify: bool) -> None:
+    own = Linear(Sparse([[]] * 300, 200), np, verify)
+    (product,) = own.apply(np.ones((300, 4)), np.zeros(4, dtype=bool), np)
+    assert product.shape == (200, 4)
+    assert not product.any()
+
+
+@pytest.mark.parametrize("verify", [True, False])
 @pytest.mark.parametrize("family", ["residual", "convolution"])
-def test_gathered_maps_give_the_same(monkeypatch, family: str) -> None:
+def test_gathered_and_grouped_maps_give_the_same(monkeypatch, family: str, verify: bool) -> None:
     monkeypatch.setattr(linear, "MAX_DENSE", 0)
     rng = np.random.default_rng(8)
     program = kernel.read_program(*to_bytes(network(family, rng)))
     bounds = root(program, rng)
     todo = jobs(program, bounds, rng, 20)
-    assert Engine()(program, bounds, todo) == propagate_all(program, bounds, todo)
+    assert Engine(verify_products=verify)(program, bounds, todo) == propagate_all(program, bounds, todo)
+
+
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["any", "whole", "nearly whole"]))
+@settings(max_examples=40, deadline=None)
+def test_what_is_sure_of_groups_is_right(seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    rows = matrix(rng, kind, 200, 90)
+    kept = rng.integers(0, 90, (200, 4))
+    sparse = Sparse([[(int(i), row[i]) for i in chosen] for row, chosen in zip(rows, kept, strict=True)], 90)
+    own = Linear(sparse, np, verify=False)
+    assert own.groups
+    factors = rng.integers(-TOP, TOP, (200, 6))
+    found, drop, sure = own.floors(own.whole, factors.astype(float), np)
+    for job in np.flatnonzero(sure):
+        exact = sparse.backward([int(v) for v in factors[:, job]])
+        assert drop[job] == bits(exact) - COEFFICIENT_BITS > 0
+        assert found[:, job].tolist() == [v >> int(drop[job]) for v in exact]
+
+
+def test_a_group_with_a_wrong_coefficient_is_seen(monkeypatch) -> None:
+    monkeypatch.setattr(linear, "MAX_DENSE", 0)
+    real = groups.grouped
+
+    def wrong(entries):
+        first, *rest = real(entries)
+        return [groups.Group(first.index, first.result, [first.coefficients[0] + 1, *first.coefficients[1:]]), *rest]
+
+    rng = np.random.default_rng(8)
+    program = kernel.read_program(*to_bytes(network("convolution", rng)))
+    bounds = root(program, rng)
+    todo = jobs(program, bounds, rng, 20)
+    monkeypatch.setattr(groups, "grouped", wrong)
+    assert Engine()(program, bounds, todo) != propagate_all(program, bounds, todo)

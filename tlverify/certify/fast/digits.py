@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy
+import numpy.typing as npt
+
 from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, CONSTANT_BITS
 
 Array = Any
@@ -21,14 +24,40 @@ DIGIT = float(1 << DIGIT_BITS)
 EXACT = float(1 << 52)
 
 
-def split(integers: Sequence[int]) -> list[list[int]]:
-    """The digits of integers, low ones first; the last is signed and has at most DIGIT_BITS as well."""
+HALF_BITS = DIGIT_BITS // 2  # of the digits that a long sum of products takes
+
+
+def split(integers: Sequence[int], width: int = DIGIT_BITS) -> list[npt.NDArray[numpy.int64]]:
+    """The digits of integers, low ones first; the last is signed and has at most `width` bits as well."""
+    try:
+        rest = numpy.array(integers, dtype=numpy.int64)
+    except OverflowError:
+        rest = numpy.array(integers, dtype=object)
     digits = []
-    rest = list(integers)
-    while any(not -(1 << DIGIT_BITS) <= v < 1 << DIGIT_BITS for v in rest):
-        digits.append([v & (1 << DIGIT_BITS) - 1 for v in rest])
-        rest = [v >> DIGIT_BITS for v in rest]
-    return [*digits, rest]
+    while rest.size and not -(1 << width) <= rest.min() <= rest.max() < 1 << width:
+        digits.append((rest & (1 << width) - 1).astype(numpy.int64))
+        rest = rest >> width
+    return [*digits, rest.astype(numpy.int64)]
+
+
+def width(count: int) -> int:
+    """How long digits may be, so that the sum of `count` products of them with coefficients stays exact."""
+    return DIGIT_BITS if count * DIGIT * DIGIT < EXACT else HALF_BITS
+
+
+def joined(parts: Sequence[Array], width: int, xp: ModuleType) -> list[Array]:
+    """Digits of DIGIT_BITS, not carried, from such of `width`, each below 2^52."""
+    if width == DIGIT_BITS:
+        return list(parts)
+    result: list[Array] = []
+    over: Array = 0.0
+    for k in range(0, len(parts), 2):
+        digit = parts[k] + over
+        if k + 1 < len(parts):
+            over = xp.floor(parts[k + 1] * 2.0**-HALF_BITS)
+            digit = digit + (parts[k + 1] - over * 2.0**HALF_BITS) * 2.0**HALF_BITS
+        result.append(digit)
+    return result if len(parts) % 2 else [*result, over]
 
 
 def carry(digits: list[Array], xp: ModuleType) -> list[Array]:

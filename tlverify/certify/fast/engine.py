@@ -47,8 +47,8 @@ class Batch:
     `added[name]` are further coefficients of their own on a ReLU's input: (neurons, jobs, values, an exponent for each
     job, whether a job has any), of which no job has two on one neuron. `cut[name]` lists phases that jobs fix: (jobs,
     neurons, whether active). `boxes[name]` replaces the ends of an input, in digits, (n, jobs), and `negatives[name]`
-    is then the sum of its min(0, lower). `slopes[name]` is (neurons, (neurons, jobs) in units of 2^-SLOPE_BITS).
-    `undone` jobs are left to `exact`.
+    is then the sum of its min(0, lower), in digits. `slopes[name]` is (neurons, (neurons, jobs) in units of
+    2^-SLOPE_BITS). `undone` jobs are left to `exact`.
     """
 
     pending: dict[str, Pending]
@@ -58,7 +58,7 @@ class Batch:
     added: dict[str, tuple[Array, Array, Array, Array, Array]] = field(default_factory=dict)
     cut: Mapping[str, tuple[Array, Array, Array]] = field(default_factory=dict)
     boxes: Mapping[str, tuple[list[Array], list[Array]]] = field(default_factory=dict)
-    negatives: Mapping[str, Array] = field(default_factory=dict)
+    negatives: Mapping[str, list[Array]] = field(default_factory=dict)
     slopes: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
 
@@ -100,10 +100,11 @@ def run(prepared: Prepared, batch: Batch) -> None:
                 _join(batch, source, Pending(part, own, SHORT), xp)
             if value.bias is not None:
                 parts, heaviest = prepared.bias(name, value.bias)
+                width = digits.width(len(row))
                 if DIGIT * heaviest >= EXACT:
-                    batch.undone |= xp.abs(row).sum(0) * DIGIT >= EXACT
-                gained = prepared.product(parts, row, batch.undone)
-                _gain(batch, list(gained), exponent + value.bias.exponent, xp)
+                    batch.undone |= xp.abs(row).sum(0) * 2.0**width >= EXACT
+                gained = digits.joined(prepared.product(parts, row, batch.undone), width, xp)
+                _gain(batch, gained, exponent + value.bias.exponent, xp)
             if value.rounding is not None:
                 _gain_error(prepared, batch, name, row, exponent)
 
@@ -112,14 +113,15 @@ def _gain_reach(prepared: Prepared, batch: Batch, source: str, matrix: Map, row:
     """What an inexact map's coefficients may be more."""
     xp = prepared.xp
     weight = xp.abs(row).sum(0)
-    far = digits.split([reach(prepared.bounds[source])])
+    width = digits.width(len(row))
+    far = digits.split([reach(prepared.bounds[source])], width)
     if source in batch.cut:  # their reach is less
         batch.undone[batch.cut[source][0]] = True
     if source in batch.boxes:
         batch.undone[:] = True
-    batch.undone |= weight * DIGIT >= EXACT
+    batch.undone |= weight * 2.0**width >= EXACT
     unit = exponent + matrix.exponent + prepared.bounds[source].exponent
-    _gain(batch, [-weight * float(digit) for (digit,) in far], unit, xp)
+    _gain(batch, digits.joined([-weight * float(digit) for (digit,) in far], width, xp), unit, xp)
 
 
 def _gain_error(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Array) -> None:
@@ -149,7 +151,7 @@ def _filtered(
 ) -> tuple[Array, Array, Array, Array]:
     """The same by one product in float64, which decides nearly all floors; exactly for the jobs of the others."""
     xp, whole, some, undone = prepared.xp, linear.whole, row, batch.undone
-    alive = prepared.alive(name) if linear.blocks == 1 else None
+    alive = prepared.alive(name) if linear.blocks == 1 and linear.groups is None else None
     if alive is not None and not bool(row[alive[1]].any()):
         whole, some = prepared.restricted(linear, name, alive[0]), row[alive[0]]
     short, drop, sure = linear.floors(whole, some, xp)
@@ -177,23 +179,20 @@ def _shorten(prepared: Prepared, batch: Batch, name: str, row: list[Array], expo
 def _charge(prepared: Prepared, batch: Batch, name: str, floored: Array, exponent: Array) -> None:
     """What flooring may have cost."""
     xp = prepared.xp
-    charge = prepared.negative(name)
-    if not (charge or name in batch.negatives or name in batch.cut) or not floored.any():
+    if not (prepared.negative(name) or name in batch.negatives or name in batch.cut) or not floored.any():
         return
-    unit = exponent + prepared.bounds[name].exponent
     if name in batch.negatives:
         negative = batch.negatives[name]
     else:
-        if charge != charge:
-            batch.undone |= floored
-            charge = 0.0
-        negative = xp.full(len(floored), charge)
+        lower = prepared.lower(name)
+        negative = [xp.full(len(floored), digit) for digit in prepared.negative(name)]
+        negative += [xp.zeros(len(floored)) for _ in range(len(lower) - len(negative))]
         if name in batch.cut:
             jobs, neurons, active = batch.cut[name]
-            lower = prepared.lower(name)[neurons]
-            batch.undone[jobs[lower <= -EXACT]] = True
-            xp.add.at(negative, jobs, xp.where(active, -xp.minimum(lower, 0.0), 0.0))
-    _gain(batch, [xp.where(floored, negative, 0.0)], unit, xp)
+            for total, ends in zip(negative, lower, strict=False):
+                xp.add.at(total, jobs, xp.where(active, -ends[neurons], 0.0))
+    charge = [xp.where(floored, digit, 0.0) for digit in negative]
+    _gain(batch, charge, exponent + prepared.bounds[name].exponent, xp)
 
 
 def _gain(batch: Batch, value: list[Array], exponent: Array, xp: ModuleType) -> None:
@@ -255,8 +254,10 @@ def _relu(prepared: Prepared, batch: Batch, name: str, source: str, row: Array, 
         result[neurons, jobs] = xp.where(active, row[neurons, jobs], 0.0)
     result += taken
     *columns, total = prepared.product(phases.lower, taken, batch.undone)
-    batch.undone |= -total * DIGIT >= EXACT
-    _gain(batch, [-column for column in columns], exponent + prepared.bounds[source].exponent, xp)
+    width = digits.width(len(row))
+    batch.undone |= -total * 2.0**width >= EXACT
+    lost = digits.joined([-column for column in columns], width, xp)
+    _gain(batch, lost, exponent + prepared.bounds[source].exponent, xp)
     return result
 
 
@@ -276,8 +277,9 @@ def _least(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Ar
     lower, upper = batch.boxes.get(name) or prepared.box(name)
     down = xp.minimum(row, 0.0)
     up = row - down
-    if len(row) * DIGIT * DIGIT >= EXACT:
-        batch.undone |= xp.abs(row).sum(0) * DIGIT >= EXACT
+    width = digits.width(len(row))
+    if len(row) * DIGIT * 2.0**width >= EXACT:
+        batch.undone |= xp.abs(row).sum(0) * 2.0**width >= EXACT
     parts = [xp.zeros(row.shape[1]) for _ in range(max(len(lower), len(upper)))]
     for side, ends in ((up, lower), (down, upper)):
         if ends[0].shape[1] > 1:  # a box for each job
@@ -286,7 +288,7 @@ def _least(prepared: Prepared, batch: Batch, name: str, row: Array, exponent: Ar
             products = list(prepared.product(xp.concatenate(ends, 1).T, side, batch.undone))
         for k, product in enumerate(products):
             parts[k] += product
-    _gain(batch, parts, exponent + prepared.bounds[name].exponent, xp)
+    _gain(batch, digits.joined(parts, width, xp), exponent + prepared.bounds[name].exponent, xp)
 
 
 class Engine:
@@ -359,8 +361,8 @@ def gather(prepared: Prepared, jobs: Sequence[Job]) -> Batch:
     negatives = {}
     for name, (low, _) in boxes.items():
         totals = [sum(v for v in row if v < 0) for row in low]
-        undone |= numpy.array([-total >= EXACT or name in prepared.relu_sources for total in totals])
-        negatives[name] = xp.asarray([float(max(total, -(1 << 52))) for total in totals])
+        undone |= name in prepared.relu_sources
+        negatives[name] = [xp.asarray(digit, dtype=float) for digit in digits.split(totals)]
     return Batch(
         {name: Pending(xp.asarray(row), xp.asarray(exponents[name]), GIVEN) for name, row in rows.items()},
         xp.asarray([float(c) for c, _ in constants]),
@@ -407,7 +409,7 @@ def _narrow(
 
 
 def _digits_of(rows: list[list[int]], xp: ModuleType) -> list[Array]:
-    parts = digits.split([v for row in rows for v in row])
+    parts = digits.split([v for row in rows for v in row], digits.width(len(rows[0])))
     return [xp.ascontiguousarray(xp.asarray(part, dtype=float).reshape(len(rows), -1).T) for part in parts]
 
 

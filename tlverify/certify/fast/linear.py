@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
+import numpy
+import numpy.typing as npt
+
+from tlverify.certify import groups
 from tlverify.certify.fast import digits
 from tlverify.certify.fast.digits import DIGIT_BITS, Array
 from tlverify.certify.fast.freivalds import Freivalds
 from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS
-from tlverify.certify.kernel.program import Dense, Map, Sparse
+from tlverify.certify.kernel.program import Dense, Map
 
-MAX_DENSE = 1 << 22  # entries up to which a sparse map is applied as a dense matrix
+MAX_DENSE = 1 << 14  # entries up to which a sparse map is applied as a dense matrix
 FILTER_DIGITS = 3  # longer entries are applied in digits only
 PAUSE = 16  # applications without the filter after one that decided less than half
 
@@ -18,53 +25,69 @@ PAUSE = 16  # applications without the filter after one that decided less than h
 class Linear:
     """A map's integer matrix, transposed, applied to coefficients (out, batch).
 
-    `parts` are its digits (in, out), or `gathers` if it is sparse. `most` is the largest digit, and `heaviest` the
-    largest sum of magnitudes of one digit over the entries that make a result. `whole` is the matrix in float64.
+    `parts` are its digits: matrices (in, out), or a list of small ones for the `groups` of a sparse map, which is
+    gathered (`gathers`) if products are verified. `most` is the largest digit, and `heaviest` the largest sum of
+    magnitudes of one digit over the entries that make a result. `whole` is the matrix in float64, like a part.
     """
 
     def __init__(self, matrix: Map, xp: ModuleType, verify: bool) -> None:
         self.exponent = matrix.exponent
+        self.columns = matrix.columns
         self.blocks = matrix.blocks if isinstance(matrix, Dense) else 1
         self.gathers: list[tuple[Array, list[Array]]] = []
-        self.parts: list[Array] = []
+        self.groups: list[groups.Group] | None = None
+        self.parts: list[Any] = []
         self.most = self.heaviest = 0.0
-        self.whole: Array = None
+        self.whole: Any = None
         self._pause = 0
         if isinstance(matrix, Dense):
-            self._fill([v for column in zip(*matrix.rows, strict=True) for v in column], len(matrix.rows), xp, verify)
+            flat = [v for column in zip(*matrix.rows, strict=True) for v in column]
+            self._fill(flat, [(-1, len(matrix.rows))], xp, verify)
         elif matrix.size * matrix.columns <= MAX_DENSE:
             flat = [0] * (matrix.size * matrix.columns)
             for row, pairs in enumerate(matrix.entries):
                 for index, c in pairs:
                     flat[index * matrix.size + row] += c
-            self._fill(flat, matrix.size, xp, verify)
+            self._fill(flat, [(-1, matrix.size)], xp, verify)
         else:
-            self._gather(matrix, xp)
+            users = groups.transposed(matrix.entries, matrix.columns)
+            if verify:
+                self._gather(users, xp)
+            else:
+                found = groups.grouped(users)
+                self.groups = [groups.Group(xp.asarray(g.index), xp.asarray(g.result), ()) for g in found]
+                flat = [c for group in found for c in group.coefficients]
+                self._fill(flat or [0], [group.shape for group in found], xp, verify)
         self.checks = [Freivalds(part.T, xp) for part in self.parts] if verify else []
 
-    def _fill(self, flat: list[int], size: int, xp: ModuleType, verify: bool) -> None:
-        """From the transposed entries, `size` in a row."""
+    def _fill(self, flat: list[int], shapes: Sequence[tuple[int, ...]], xp: ModuleType, verify: bool) -> None:
+        """From the entries of matrices of these shapes, one after another, transposed: the last axis is summed over."""
         split = digits.split(flat)
-        self.parts = [xp.asarray(part, dtype=float).reshape(-1, size) for part in split]
+        self.parts = [self._formed(part, shapes, xp) for part in split]
         self.most = most(split)
-        self.heaviest = float(max(_heaviest(part, size) for part in split))
+        self.heaviest = float(max(_heaviest(part.tolist(), shapes) for part in split))
         if 2 <= len(split) <= FILTER_DIGITS and not verify:
-            self.whole = xp.asarray([float(v) for v in flat]).reshape(-1, size)
+            self.whole = self._formed(numpy.array(flat, dtype=float), shapes, xp)
+            size = max((shape[-1] for shape in shapes), default=1)
             # |computed - exact| <= gamma sum |a| |w| for sums in any order, fused or not, and entries rounded once
-            self.slack = 1.02 * (size + 4) * 2.0**-53 * 2.0**COEFFICIENT_BITS * float(_heaviest(flat, size))
+            self.slack = 1.02 * (size + 4) * 2.0**-53 * 2.0**COEFFICIENT_BITS * float(_heaviest(flat, shapes))
 
-    def _gather(self, matrix: Sparse, xp: ModuleType) -> None:
+    def _formed(self, flat: npt.NDArray[Any], shapes: Sequence[tuple[int, ...]], xp: ModuleType) -> Any:
+        """One matrix, or those of the groups."""
+        values = xp.asarray(flat, dtype=float)
+        if self.groups is None:
+            return values.reshape(shapes[0])
+        ends = numpy.cumsum([0, *(numpy.prod(shape) for shape in shapes)]).tolist()
+        return [values[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
+
+    def _gather(self, users: list[list[tuple[int, int]]], xp: ModuleType) -> None:
         """For the k-th result entry that a source entry goes into: its number, and the digits of its coefficient."""
-        users: list[list[tuple[int, int]]] = [[] for _ in range(matrix.columns)]
-        for row, pairs in enumerate(matrix.entries):
-            for index, c in pairs:
-                users[index].append((row, c))
         depth = max(1, max(map(len, users)))
         count = len(digits.split([c for pairs in users for _, c in pairs] or [0]))
         for k in range(depth):
             rows = [pairs[k][0] if k < len(pairs) else 0 for pairs in users]
             split = digits.split([pairs[k][1] if k < len(pairs) else 0 for pairs in users])
-            split += [[-1 if v < 0 else 0 for v in split[-1]] for _ in range(count - len(split))]
+            split += [split[-1] >> DIGIT_BITS for _ in range(count - len(split))]
             if len(split) > 1:  # sign extension: lower digits stay in [0, 2^22)
                 split = _extend(split)
             self.most = max(self.most, most(split))
@@ -84,9 +107,7 @@ class Linear:
     def floors(self, whole: Array, row: Array, xp: ModuleType) -> tuple[Array, Array, Array]:
         """For columns of coefficients of COEFFICIENT_BITS: their products with the matrix `whole`, floored to as many,
         by how many places, and for which columns all that is proved, and that there are such places."""
-        if self.blocks > 1:
-            row = row.reshape(self.blocks, -1, row.shape[1])
-        product = (whole @ row).reshape(-1, row.shape[-1])
+        product = self._times(whole, row, xp)
         largest = xp.maximum(product.max(0), -product.min(0))
         margin = 2 * self.slack + 4  # for the end points are rounded as well
         own = xp.frexp(largest + margin)[1]
@@ -112,14 +133,25 @@ class Linear:
                 for total, part in zip(result, parts, strict=True):
                     total += picked * part
             return result
-        stacked = row.reshape(self.blocks, -1, row.shape[1]) if self.blocks > 1 else row
-        products = [part @ stacked for part in self.parts]
+        products = [self._times(part, row, xp) for part in self.parts]
         if self.checks:
-            self._check(stacked, products, undone, xp)
-        return [product.reshape(-1, row.shape[1]) for product in products]
+            self._check(row, products, undone)
+        return products
 
-    def _check(self, stacked: Array, products: list[Array], undone: Array, xp: ModuleType) -> None:
+    def _times(self, matrix: Any, row: Array, xp: ModuleType) -> Array:
+        """One part, or all of the matrix, applied: (in, batch)."""
+        if self.groups is not None:
+            result = xp.zeros((self.columns, row.shape[1]))
+            groups.product(self.groups, matrix, row, result)
+            return result
+        if self.blocks > 1:
+            row = row.reshape(self.blocks, -1, row.shape[1])
+        return (matrix @ row).reshape(-1, row.shape[-1])
+
+    def _check(self, row: Array, products: list[Array], undone: Array) -> None:
         sure = ~undone if undone.any() else slice(None)
+        stacked = row.reshape(self.blocks, -1, row.shape[1]) if self.blocks > 1 else row
+        products = [part.reshape(self.blocks, -1, row.shape[1]) if self.blocks > 1 else part for part in products]
         for block in range(self.blocks):
             own = stacked[block] if self.blocks > 1 else stacked
             left = own[:, sure].astype("int64").T
@@ -127,15 +159,21 @@ class Linear:
                 check.check(left, (product[block] if self.blocks > 1 else product)[:, sure].T)
 
 
-def _heaviest(flat: list[int], size: int) -> int:
-    return max(sum(map(abs, flat[k : k + size])) for k in range(0, len(flat), size))
+def _heaviest(flat: list[int], shapes: Sequence[tuple[int, ...]]) -> int:
+    """The largest sum of magnitudes over the last axis."""
+    largest = start = 0
+    for shape in shapes:
+        size = shape[-1]
+        stop = start + math.prod(shape) if shape[0] >= 0 else len(flat)
+        largest = max(largest, max(sum(map(abs, flat[k : k + size])) for k in range(start, stop, size)))
+        start = stop
+    return largest
 
 
-def _extend(split: list[list[int]]) -> list[list[int]]:
+def _extend(split: list[npt.NDArray[numpy.int64]]) -> list[npt.NDArray[numpy.int64]]:
     """Digits whose negative top was moved up: each digit below the top again in [0, 2^22)."""
-    carried = [[v & (1 << DIGIT_BITS) - 1 for v in part] for part in split[:-1]]
-    return [*carried, split[-1]]
+    return [*(part & (1 << DIGIT_BITS) - 1 for part in split[:-1]), split[-1]]
 
 
-def most(split: list[list[int]]) -> float:
-    return float(max(max(map(abs, part)) for part in split))
+def most(split: list[npt.NDArray[numpy.int64]]) -> float:
+    return float(max(int(numpy.abs(part).max()) for part in split))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from tlverify.certify.fast import digits
-from tlverify.certify.fast.digits import DIGIT, EXACT, Array
+from tlverify.certify.fast.digits import DIGIT, Array
 from tlverify.certify.fast.freivalds import recompute
 from tlverify.certify.fast.linear import Linear
 from tlverify.certify.kernel.arithmetic import Vector
@@ -25,7 +25,7 @@ DEAD_SHARE = 8  # rows of a matrix are left out if one in so many belongs to a n
 @dataclass(frozen=True)
 class Relaxation:
     """For a ReLU's input: factors of coefficients above and below 0, (n, 1); which neurons are unstable; the lower ends
-    of these in digits and then ones, (digits + 1, n)."""
+    of these in digits, as long as `digits.width` says, and then ones for them, (digits + 1, n)."""
 
     above: Array
     below: Array
@@ -50,8 +50,8 @@ class Prepared:
         self._boxes: dict[str, tuple[list[Array], list[Array]]] = {}
         self._biases: dict[str, tuple[Array, float]] = {}
         self._errors: dict[str, Array] = {}
-        self._negatives: dict[str, float] = {}
-        self._lower: dict[str, Array] = {}
+        self._negatives: dict[str, list[float]] = {}
+        self._lower: dict[str, list[Array]] = {}
         self._alive: dict[str, tuple[Array, Array] | None] = {}
         self._restricted: dict[tuple[int, str], Array] = {}
 
@@ -83,33 +83,33 @@ class Prepared:
             recompute(coefficients.T, rows.T, found.T, undone)
         return found
 
-    def negative(self, name: str) -> float:
-        """sum of min(0, lower), or NaN if that is not exact."""
+    def negative(self, name: str) -> list[float]:
+        """The digits of the sum of min(0, lower); none if that is 0."""
         if name not in self._negatives:
             total = sum(low for low in self.bounds[name].lower if low < 0)
-            self._negatives[name] = float(total) if -total < 1 << 52 else float("nan")
+            self._negatives[name] = [float(digit) for (digit,) in digits.split([total])] if total else []
         return self._negatives[name]
 
-    def lower(self, name: str) -> Array:
-        """Lower ends as floats, held to -2^52."""
+    def lower(self, name: str) -> list[Array]:
+        """min(0, lower) in digits."""
         if name not in self._lower:
-            ends = [float(min(max(low, -int(EXACT)), 0)) for low in self.bounds[name].lower]
-            self._lower[name] = self.xp.asarray(ends)
+            ends = digits.split([min(low, 0) for low in self.bounds[name].lower])
+            self._lower[name] = [self.xp.asarray(part, dtype=float) for part in ends]
         return self._lower[name]
 
     def box(self, name: str) -> tuple[list[Array], list[Array]]:
-        """The ends of an input in digits."""
+        """The ends of an input in digits, as long as `digits.width` says."""
         if name not in self._boxes:
             known = self.bounds[name]
             self._boxes[name] = (_columns(known.lower, self.xp), _columns(known.upper, self.xp))
         return self._boxes[name]
 
     def bias(self, name: str, bias: Vector) -> tuple[Array, float]:
-        """The digits of a bias (digits, n), and the largest sum of magnitudes of one digit."""
+        """The digits of a bias (digits, n), of the length `digits.width`, and the largest sum of magnitudes of one."""
         if name not in self._biases:
-            split = digits.split(bias.integers)
-            heaviest = float(max(sum(map(abs, part)) for part in split))
-            self._biases[name] = (self.xp.asarray(split, dtype=float), heaviest)
+            split = digits.split(bias.integers, digits.width(len(bias.integers)))
+            heaviest = float(max(int(numpy.abs(part).sum()) for part in split))
+            self._biases[name] = (self.xp.asarray(numpy.array(split, dtype=float)), heaviest)
         return self._biases[name]
 
     def error(self, name: str) -> Array:
@@ -132,7 +132,7 @@ class Prepared:
                 unstable[neuron.index] = 1
             xp = self.xp
             rise, fall = (xp.asarray(part, dtype=float)[:, None] / DIGIT for part in (above, below))
-            ends = xp.asarray([*digits.split(lower), [1] * size], dtype=float)
+            ends = xp.asarray(numpy.array([*digits.split(lower, digits.width(size)), unstable], dtype=float))
             self._relus[source] = Relaxation(rise, fall, xp.asarray(unstable, dtype=bool), ends)
         return self._relus[source]
 
@@ -157,4 +157,4 @@ class Prepared:
 
 
 def _columns(values: Sequence[int], xp: ModuleType) -> list[Array]:
-    return [xp.asarray(part, dtype=float)[:, None] for part in digits.split(values)]
+    return [xp.asarray(part, dtype=float)[:, None] for part in digits.split(values, digits.width(len(values)))]

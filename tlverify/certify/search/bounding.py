@@ -35,15 +35,15 @@ class Table:
         return [int(((low < 0) & (high > 0)).sum()) for low, high in zip(self.lower, self.upper, strict=True)]
 
 
-def crown(ground: Ground, layers: Layers, steps: Steps) -> Table:
+def crown(ground: Ground, layers: Layers, steps: Steps, late: Callable[[], bool] = lambda: False) -> Table:
     """Layer by layer: intervals, then backward bounds, with default slopes, of all neurons that may have either sign.
-    The bounds are the kernel's own."""
+    The bounds are the kernel's own. Intervals only, once it is late."""
     table = Table([], [])
     for k, layer in enumerate(layers.layers):
         steps.interval(ground, ground.missing(layer.source))
         lower, upper = ground.ends(layer.source)
         open_ = np.flatnonzero((lower < 0) & (upper > 0)).tolist()
-        if k and open_ and layer.splittable:
+        if k and open_ and layer.splittable and not late():
             steps.bound(ground, layer.source, open_, open_)
             lower, upper = ground.ends(layer.source)
         table.lower.append(lower)
@@ -90,8 +90,9 @@ def tighten(
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable and not late():
             relaxation = Relaxation.of(folding.fold(), safety)
-            rows = single(folding.rows(layer.form, layer.source))
-            corners = [evaluate(relaxation, rows.take(open_, s), relaxation.root(len(open_)), False) for s in (1, -1)]
+            rows = single(folding.rows(layer.form, layer.source, open_))
+            every = np.arange(len(open_))
+            corners = [evaluate(relaxation, rows.take(every, s), relaxation.root(len(open_)), False) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])
             samples.add(forward(layers, box.center + box.radius * points)[0])
             ends = lower, upper
@@ -124,7 +125,8 @@ def _tighten_layer(
     possible = np.where(is_upper, samples.high[k][entries] < 0, samples.low[k][entries] > 0)
     leaves *= BOTTOM[min(k, len(BOTTOM)) - 1]
     budget = np.where(possible, leaves, max(1, round(leaves * HOPELESS_SHARE))).astype(np.intp)
-    start = rows.take(entries, sign)
+    every = np.arange(len(open_))
+    start = rows.take(np.concatenate([every, every]), sign)
     goal = np.where(possible, 0, np.inf).astype(np.float32)
     grown = grow(relaxation, start, goal, budget, late)
     proved = grown.lower.astype(np.float64)

@@ -18,6 +18,7 @@ from tlverify.certify.search.fold import Fold, Rows
 SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
 MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
 ERROR = 2.0**-20  # the kernel keeps 22 bits of a coefficient
+INPUT_ERROR = 2.0**-21  # which are floored once at the inputs, where the longest has 21 to 22
 SINGLE = 2.0**-19  # rounding of sums in float32
 LEAST = 2.0**-30  # a multiplier below this is 0
 
@@ -82,7 +83,7 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     weight = -(nodes.phase * nodes.beta)
     error = np.zeros(len(a), np.float32)
     largest = np.maximum(np.abs(start.u).max(1, initial=0), np.abs(start.t).max(1, initial=0))
-    for (first, last), reach in zip(reversed(fold.ends), reversed(fold.reach), strict=True):
+    for (first, last), reach, below_it in zip(reversed(fold.ends), reversed(fold.reach), reversed(fold.u), strict=True):
         part = slice(first, last)
         own = a[:, part]
         weight[:, part] += np.maximum(own, 0) * below[:, part] + np.minimum(own, 0) * above[:, part]
@@ -90,10 +91,12 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
             largest = np.maximum(own.max(1), -weight[:, part].min(1))
             largest = np.maximum(largest, np.maximum(-own.min(1), weight[:, part].max(1)))
         error += largest * np.float32(ERROR * reach)
-        if first:
-            a[:, :first] += weight[:, part] @ rows.u[part, :first]
-    t = start.t + weight @ rows.t
-    size = np.abs(t).sum(1)
+        below_it.pull(weight[:, part], a)
+    t = start.t.copy()
+    fold.t.pull(weight, t)
+    magnitude = np.abs(t)
+    size = magnitude.sum(1)
+    error += magnitude.max(1, initial=0) * np.float32(INPUT_ERROR * fold.input_reach)
     gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
     lower = start.constant + gained - size - start.noise
     if fold.noisy:
@@ -102,13 +105,13 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     corner = -np.sign(t)
     z = None
     if gradient:
-        z = corner @ rows.t.T + rows.constant
+        z = np.tile(rows.constant, (len(a), 1))
+        fold.t.push(corner, z)
         value = np.empty_like(z)
-        for first, last in fold.ends:
+        for (first, last), below_it in zip(fold.ends, fold.u, strict=True):
             part = slice(first, last)
-            if first:
-                z[:, part] += value[:, :first] @ rows.u[part, :first].T
             own = z[:, part]
+            below_it.push(value, own)
             value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
     return Bounds(lower, a, corner, z, error * np.float32(relaxation.safety))
 
@@ -178,17 +181,18 @@ def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
 def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
     """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
 
-    Where no upper line is in use, what the lower lines may lose. Negative: nothing to split.
+    Where no upper line is in use, what the lower lines may lose. Times what a split is worth. Negative: nothing to
+    split.
     """
     splittable = (nodes.phase == 0) & relaxation.fold.splittable
     loss = -np.minimum(found.a, 0) * relaxation.intercept
     alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
     gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
     score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
-    return np.where(splittable, score, np.float32(-1))
+    return np.where(splittable, score * relaxation.fold.worth, np.float32(-1))
 
 
 def cost(relaxation: Relaxation) -> int:
     """Multiplications to bound one node, about."""
-    size = relaxation.fold.size
-    return size * (int(relaxation.fold.rows.t.shape[1]) + size // 2) + 1
+    fold = relaxation.fold
+    return fold.t.area + sum(pieces.area for pieces in fold.u) + fold.size + 1

@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify.search.layers import INPUT, Affine, Layers
+from tlverify.certify.search.matrices import dense, through
 from tlverify.certify.search.noise import Noise
+from tlverify.certify.search.pieces import Pieces
 
 Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
@@ -60,6 +62,9 @@ class Fold:
 
     `ends[k]` is the slice of layer k; `layer` and `index` say which neuron each is. lower < 0 < upper bound z.
     `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
+    `input_reach` is the same of the inputs, for coefficients on t: in radii, of which the median is taken.
+    `t` is rows.t in pieces, and `u[k]` the part of rows.u that belongs to layer k.
+    `worth` is how much it says for a split of a neuron: in a network with local layers less where there are many.
     """
 
     rows: Rows
@@ -70,6 +75,10 @@ class Fold:
     upper: Single
     splittable: npt.NDArray[np.bool_]
     reach: Sequence[float]
+    input_reach: float
+    worth: Single
+    t: Pieces
+    u: Sequence[Pieces]
 
     @property
     def size(self) -> int:
@@ -88,12 +97,13 @@ class Folding:
         self.layers = layers
         self.box = box
         self.noise = noise
-        self.forms: list[Rows] = []  # of each layer's input, over the neurons of the layers before it
+        self.forms: list[
+            tuple[Rows, Rows]
+        ] = []  # of each layer's active and unstable inputs, over the layers before it
         self.unstable: list[Ints] = []
         self.active: list[Ints] = []
         self.lower: list[Double] = []
         self.upper: list[Double] = []
-        self._values: dict[int, int] = {}
 
     @property
     def depth(self) -> int:
@@ -102,33 +112,38 @@ class Folding:
     def extend(self, lower: Double, upper: Double) -> None:
         """The next layer's bounds."""
         layer = self.layers.layers[self.depth]
-        self.forms.append(self.rows(layer.form, layer.source))
+        open_, active = np.flatnonzero((lower < 0) & (upper > 0)), np.flatnonzero(lower >= 0)
+        unstable = self.rows(layer.form, layer.source, open_)
+        if layer.local:  # neurons that see the same inputs stand together
+            order = np.argsort((unstable.t != 0).argmax(1), kind="stable")
+            open_, unstable = open_[order], unstable.take(order)
+        self.forms.append((self.rows(layer.form, layer.source, active), unstable))
         self.noise.active[layer.source] = lower >= 0
-        self.unstable.append(np.flatnonzero((lower < 0) & (upper > 0)))
-        self.active.append(np.flatnonzero(lower >= 0))
+        self.unstable.append(open_)
+        self.active.append(active)
         self.lower.append(lower)
         self.upper.append(upper)
 
-    def rows(self, form: Affine, name: str) -> Rows:
-        """A value, as an affine function of the folded layers, over what is left of them."""
-        size = len(form.bias)
+    def rows(self, form: Affine, name: str, entries: Ints | None = None) -> Rows:
+        """Some entries (None: all) of a value, as an affine function of the folded layers over what is left of them."""
+        chosen = np.arange(len(form.bias)) if entries is None else entries
         starts = np.cumsum([0, *map(len, self.unstable)])
-        t = np.zeros((size, self.layers.inputs))
-        u = np.zeros((size, int(starts[-1])))
-        constant = form.bias.copy()
+        t = np.zeros((len(chosen), self.layers.inputs))
+        u = np.zeros((len(chosen), int(starts[-1])))
+        constant = form.bias[chosen].copy()
         for key, matrix in form.parts.items():
             if key == INPUT:
-                t += np.diag(self.box.radius) if matrix is None else matrix * self.box.radius
-                constant += self.box.center if matrix is None else matrix @ self.box.center
+                part = dense(matrix, chosen, np.arange(self.layers.inputs))
+                constant += part @ self.box.center
+                t += part * self.box.radius
                 continue
-            alive, open_ = self.active[key], self.unstable[key]
-            whole = np.eye(size) if matrix is None else matrix
-            inner, weight = self.forms[key], whole[:, alive]
-            t += weight @ inner.t[alive]
-            u[:, : inner.u.shape[1]] += weight @ inner.u[alive]
-            constant += weight @ inner.constant[alive]
-            u[:, starts[key] : starts[key + 1]] += whole[:, open_]
-        return Rows(t, u, constant, self.noise.at(name))
+            inner = self.forms[key][0]
+            parts = through(matrix, chosen, self.active[key], (inner.t, inner.u, inner.constant))
+            t += parts[0]
+            u[:, : inner.u.shape[1]] += parts[1]
+            constant += parts[2]
+            u[:, starts[key] : starts[key + 1]] += dense(matrix, chosen, self.unstable[key])
+        return Rows(t, u, constant, self.noise.at(name)[chosen])
 
     def fold(self) -> Fold:
         """What is left of the layers so far."""
@@ -136,14 +151,14 @@ class Folding:
         starts = np.cumsum([0, *counts]).tolist()
         total = starts[-1]
         t = np.zeros((total, self.layers.inputs), dtype=np.float32)
-        u = np.zeros((total, total), dtype=np.float32)
+        u = np.zeros((total, starts[-2] if counts else 0), dtype=np.float32)
         constant, noise, lower, upper = (np.zeros(total, dtype=np.float32) for _ in range(4))
         layer, index = np.zeros(total, dtype=np.intp), np.zeros(total, dtype=np.intp)
         splittable = np.zeros(total, dtype=bool)
         for k, open_ in enumerate(self.unstable):
-            part, form = slice(starts[k], starts[k + 1]), self.forms[k]
-            t[part], constant[part], noise[part] = form.t[open_], form.constant[open_], form.noise[open_]
-            u[part, : form.u.shape[1]] = form.u[open_]
+            part, form = slice(starts[k], starts[k + 1]), self.forms[k][1]
+            t[part], constant[part], noise[part] = form.t, form.constant, form.noise
+            u[part, : form.u.shape[1]] = form.u
             lower[part], upper[part] = self.lower[k][open_], self.upper[k][open_]
             layer[part], index[part] = k, open_
             splittable[part] = self.layers.layers[k].splittable
@@ -151,7 +166,18 @@ class Folding:
         reach = [
             float(-np.minimum(a, 0).sum() + np.maximum(b, 0).sum()) for a, b in zip(self.lower, self.upper, strict=True)
         ]
-        return Fold(Rows(t, u, constant, noise), ends, layer, index, lower, upper, splittable, reach)
+        worth = np.ones(total, dtype=np.float32)
+        if self.layers.local:
+            worth /= np.sqrt(np.array(counts, dtype=np.float32)[layer])
+        rows, far = Rows(t, u, constant, noise), self._input_reach()
+        pieces = [Pieces.of(u[a:b, :a]) for a, b in ends]
+        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, far, worth, Pieces.of(t), pieces)
+
+    def _input_reach(self) -> float:
+        box = self.box
+        radii = box.radius[box.radius > 0]
+        ends = np.maximum(box.center + box.radius, 0) - np.minimum(box.center - box.radius, 0)
+        return float(ends.sum() / np.median(radii)) if len(radii) else 0.0
 
 
 def joined(parts: Sequence[Rows]) -> Rows:

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tlverify.certify.kernel.program import Dense, Map, Program
+from tlverify.certify.search.matrices import Array as Array
+from tlverify.certify.search.matrices import Matrix, Sparse, add, apply, pull
 from tlverify.graph import TlverifyError
 
-Array = npt.NDArray[np.float64]
-
-MAX_ENTRIES = 1 << 24  # of one matrix: 4096 x 4096
+MAX_ENTRIES = 1 << 24  # of one dense matrix: 4096 x 4096
 INPUT = -1  # the key of the inputs, beside those of the layers
 
 
 class TooLarge(TlverifyError):
-    """A matrix of the network would be too large to be kept dense."""
+    """A matrix of the network that has to be dense would be too large."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Affine:
     """`sum of matrix @ source + bias`: sources are layers by number, or INPUT; a matrix is (size, source size), None is
     the identity."""
 
-    parts: Mapping[int, Array | None]
+    parts: Mapping[int, Matrix]
     bias: Array
 
 
@@ -50,6 +49,11 @@ class Layer:
     def size(self) -> int:
         return len(self.form.bias)
 
+    @property
+    def local(self) -> bool:
+        """Whether each neuron sees few of those before it, as in a convolution."""
+        return any(isinstance(matrix, Sparse) for matrix in self.form.parts.values())
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -62,6 +66,11 @@ class Layers:
     visible: Mapping[str, Affine]
     offsets: Mapping[str, int]
     inputs: int
+
+    @property
+    def local(self) -> bool:
+        """Whether some layer is."""
+        return any(layer.local for layer in self.layers)
 
 
 def layers_of(program: Program) -> Layers:
@@ -84,14 +93,13 @@ def layers_of(program: Program) -> Layers:
             bias = np.zeros(value.size)
             if value.bias is not None:
                 bias = floats(value.bias.integers, value.bias.exponent)
-            parts: dict[int, Array] = {}
+            parts: dict[int, Matrix] = {}
             for source, matrix in value.terms:
-                own = _Matrix(matrix, name)
-                bias = bias + own.times(forms[source].bias[:, None])[:, 0]
+                own = _Map(matrix, name)
+                bias = bias + own.times(forms[source].bias)
                 for key, inner in forms[source].parts.items():
-                    columns = total if key == INPUT else layers[key].size
-                    part = own.dense(columns) if inner is None else own.times(inner)
-                    parts[key] = part if key not in parts else parts[key] + part
+                    part, known = own.after(inner), parts.get(key)
+                    parts[key] = part if known is None else add(known, part)
             forms[name] = Affine(parts, bias)
     visible = {name: forms[name] for name in (*program.inputs, *program.outputs)}
     return Layers(layers, visible, offsets, total)
@@ -113,45 +121,68 @@ def _float(value: int, exponent: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-class _Matrix:
+class _Map:
     """A map of the program in floats."""
 
     def __init__(self, matrix: Map, name: str) -> None:
         self.name = name
         self.matrix = matrix
+        self.sparse: Sparse | None = None
         if isinstance(matrix, Dense):
             flat = [v for row in matrix.rows for v in row]
             self.weight = floats(flat, matrix.exponent).reshape(matrix.out_features, matrix.in_features)
         else:
-            depth = max(1, max((len(pairs) for pairs in matrix.entries), default=1))
-            self.index = np.zeros((matrix.size, depth), dtype=np.int64)
-            coefficients = [0] * (matrix.size * depth)
-            for row, pairs in enumerate(matrix.entries):
-                for k, (index, c) in enumerate(pairs):
-                    self.index[row, k] = index
-                    coefficients[row * depth + k] = c
-            self.coefficient = floats(coefficients, matrix.exponent).reshape(matrix.size, depth)
+            counts = [len(pairs) for pairs in matrix.entries]
+            rows = np.repeat(np.arange(matrix.size), counts)
+            columns = np.array([index for pairs in matrix.entries for index, _ in pairs], dtype=np.intp)
+            values = floats([c for pairs in matrix.entries for _, c in pairs], matrix.exponent)
+            self.sparse = Sparse.of((matrix.size, matrix.columns), rows, columns, values)
 
-    def times(self, right: Array) -> Array:
-        """matrix @ right."""
-        self._check(right.shape[1])
-        if isinstance(self.matrix, Dense):
-            blocks = right.reshape(self.matrix.blocks, self.matrix.in_features, -1)
-            return np.asarray(self.weight @ blocks).reshape(self.matrix.size, -1)
-        total = np.zeros((self.matrix.size, right.shape[1]))
-        for k in range(self.index.shape[1]):
-            total += self.coefficient[:, k, None] * right[self.index[:, k]]
-        return total
+    def after(self, inner: Matrix) -> Array | Sparse:
+        """This map of what `inner` makes."""
+        if self.sparse is None:
+            return self._dense_after(inner)
+        if inner is None:
+            return self._chosen(self.sparse)
+        if isinstance(inner, Sparse):
+            return self._chosen(self.sparse.after(inner))
+        self._check(inner.shape[1])
+        return self.sparse.times(inner)
 
-    def dense(self, columns: int) -> Array:
-        """The matrix itself, (size, columns)."""
-        self._check(columns)
-        if isinstance(self.matrix, Dense):
-            return np.kron(np.eye(self.matrix.blocks), self.weight).astype(np.float64, copy=False)
-        total = np.zeros((self.matrix.size, columns))
-        rows = np.broadcast_to(np.arange(self.matrix.size)[:, None], self.index.shape)
-        np.add.at(total, (rows, self.index), self.coefficient)
-        return total
+    def times(self, vector: Array) -> Array:
+        """This map of one vector."""
+        if self.sparse is not None:
+            products = self.sparse.values * vector[self.sparse.columns]
+            return np.bincount(self.sparse.rows, products, self.sparse.shape[0]).astype(np.float64)
+        return (vector.reshape(-1, self.weight.shape[1]) @ self.weight.T).ravel()
+
+    def _dense_after(self, inner: Matrix) -> Array | Sparse:
+        blocks = self.matrix.columns // self.weight.shape[1]
+        if inner is None:
+            if blocks == 1:
+                self._check(self.matrix.columns)
+                return self.weight
+            out, own = (np.arange(n) for n in self.weight.shape)
+            block = np.arange(blocks)[:, None, None]
+            rows, columns, values = np.broadcast_arrays(
+                block * len(out) + out[:, None], block * len(own) + own, self.weight
+            )
+            shape = self.matrix.size, self.matrix.columns
+            return self._chosen(Sparse.of(shape, rows.ravel(), columns.ravel(), values.ravel()))
+        self._check(inner.shape[1])
+        if isinstance(inner, Sparse):
+            if blocks == 1:
+                return inner.under(self.weight)
+            inner = inner.whole()
+        stacked = inner.reshape(blocks, self.weight.shape[1], -1)
+        return np.asarray(self.weight @ stacked).reshape(self.matrix.size, -1)
+
+    def _chosen(self, matrix: Sparse) -> Array | Sparse:
+        """Dense if that is better."""
+        if matrix.worthwhile:
+            return matrix
+        self._check(matrix.shape[1])
+        return matrix.whole()
 
     def _check(self, columns: int) -> None:
         if self.matrix.size * columns > MAX_ENTRIES:
@@ -169,7 +200,7 @@ def forward(layers: Layers, points: Array) -> tuple[list[Array], dict[str, Array
     def value(form: Affine) -> Array:
         total: Any = form.bias
         for key, matrix in form.parts.items():
-            total = total + (known[key] if matrix is None else known[key] @ matrix.T)
+            total = total + apply(matrix, known[key])
         return np.asarray(total)
 
     for number, layer in enumerate(layers.layers):
@@ -184,7 +215,7 @@ def gradient(layers: Layers, inner: list[Array], rows: Mapping[str, Array]) -> A
 
     def add(form: Affine, row: Array) -> None:
         for key, matrix in form.parts.items():
-            pending[key] = pending.get(key, 0.0) + (row if matrix is None else row @ matrix)
+            pending[key] = pending.get(key, 0.0) + pull(matrix, row)
 
     for name, row in rows.items():
         add(layers.visible[name], row)

@@ -7,6 +7,7 @@ tightening before it did.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -16,7 +17,7 @@ from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.blobs import ascend, badness
 from tlverify.certify.search.bounding import Samples, Table, crown, tighten
-from tlverify.certify.search.dual import Relaxation, cost, evaluate, optimize, shorten
+from tlverify.certify.search.dual import Bounds, Relaxation, cost, evaluate, optimize, shorten
 from tlverify.certify.search.emit import Steps, encode
 from tlverify.certify.search.executions import broken
 from tlverify.certify.search.fold import Box, Folding, Rows, Single, joined, single
@@ -25,8 +26,8 @@ from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.phase_split import Outcome, Points, refute
+from tlverify.certify.search.planes import Plane, beside, plane_beside
 from tlverify.certify.search.planes import attack as attack_ball
-from tlverify.certify.search.planes import beside, plane_beside
 from tlverify.certify.search.problem import holds_points
 from tlverify.certify.search.progress import Search as Search
 
@@ -35,6 +36,9 @@ LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by
 SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
 ROOT_STEPS = 20
 COMBINE_STEPS = 12
+LOCAL_SHARE = 4  # in a network with local layers, where trees gain less, branch and bound may cost so many times theirs
+MANY = 10  # layers, as of max pooling, from which intervals alone are tried first
+FUTILE = 0.1  # and if the last trees gained less than this part of the root's bound, they are the last
 ATTACK = (48, 20)  # ascents and their steps
 ORDERED = 2  # points of an attack for which orders of summation are tried
 
@@ -56,12 +60,17 @@ def _rounds(
     region, goals = region_of(layers, claim), goals_of(layers, claim)
     box = region.box
     steps = Steps()
+    if len(layers.layers) > MANY:
+        simple = _by_intervals(program, layers, claim, goals, region, search, safety)
+        if simple is not None:
+            yield certificate.proof(claim.digest, simple.steps, bytes(simple.payload))
+            return
     samples = Samples.none(layers)
     ground = Ground(program, claim)
-    table = crown(ground, layers, steps)
+    table = crown(ground, layers, steps, search.late)
     folding = folded(ground, layers, box, table)
     search.log.append(f"crown: unstable {table.unstable}")
-    work = 0.0
+    work, before = 0.0, -inf
     for number in range(-1, len(LEAVES)):
         if number >= 0:
             table, folding, spent = tighten(
@@ -69,9 +78,12 @@ def _rounds(
             )
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
-        last = number == len(LEAVES) - 1
-        allowed = inf if last else max(FIRST_WORK, work)
-        found, point = _close(layers, folding, claim, goals, region, allowed, search, steps, safety)
+        root = Root.of(folding, goals, region, safety)
+        lower = float(root.bounds.lower.min())
+        last = number == len(LEAVES) - 1 or (layers.local and lower - before < FUTILE * abs(before))
+        allowed = inf if last else max(FIRST_WORK, work * (LOCAL_SHARE if layers.local else 1))
+        before = lower
+        found, point = _close(layers, root, claim, goals, region, allowed, search, steps)
         if point is not None:
             yield witness(layers, region, claim, point)
         elif found is not None:
@@ -81,6 +93,45 @@ def _rounds(
         if search.late():
             return
         yield from _attack(ground, layers, region, claim, goals, samples, rng, search, number < 0)
+
+
+def _by_intervals(
+    program: Program, layers: Layers, claim: Claim, goals: list[Goal], region: Region, search: Search, safety: float
+) -> Steps | None:
+    """A proof without backward bounds of neurons, if the root's bounds are one."""
+    steps, ground = Steps(), Ground(program, claim)
+    table = crown(ground, layers, steps, lambda: True)
+    root = Root.of(folded(ground, layers, region.box, table), goals, region, safety)
+    if not (root.bounds.lower > root.bounds.error).all():
+        return None
+    search.log.append(f"intervals: unstable {table.unstable}")
+    found, _ = _close(layers, root, claim, goals, region, inf, search, steps)
+    search.leaves = 0 if found is None else found.leaves
+    return found
+
+
+@dataclass(frozen=True)
+class Root:
+    """The rows to be refuted, one for each goal, the multipliers of the goals' inequalities, the bounds at the root; if
+    the region is a ball, the plane of each goal beside it."""
+
+    relaxation: Relaxation
+    rows: Rows
+    weights: list[Single]
+    bounds: Bounds
+    planes: list[Plane]
+
+    @classmethod
+    def of(cls, folding: Folding, goals: list[Goal], region: Region, safety: float) -> Root:
+        relaxation = Relaxation.of(folding.fold(), safety)
+        combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
+        planes = [] if region.ball is None else [plane_beside(region.ball, folding.layers, goal) for goal in goals]
+        if planes:
+            pairs = zip(combined, planes, strict=True)
+            combined = [beside(relaxation, folding, row, weights, plane) for (row, weights), plane in pairs]
+        rows = joined([row for row, _ in combined])
+        _, bounds = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+        return cls(relaxation, rows, [weights for _, weights in combined], bounds, planes)
 
 
 def folded(ground: Ground, layers: Layers, box: Box, table: Table) -> Folding:
@@ -141,24 +192,16 @@ def _inside(region: Region, claim: Claim, t: Array) -> Array:
 
 def _close(
     layers: Layers,
-    folding: Folding,
+    top: Root,
     claim: Claim,
     goals: list[Goal],
     region: Region,
     work: float,
     search: Search,
     steps: Steps,
-    safety: float,
 ) -> tuple[Steps | None, Array | None]:
     """Refute every goal, the hardest first: the whole proof, or a counterexample, or neither."""
-    relaxation = Relaxation.of(folding.fold(), safety)
-    combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
-    planes = [] if region.ball is None else [plane_beside(region.ball, layers, goal) for goal in goals]
-    if planes:
-        pairs = zip(combined, planes, strict=True)
-        combined = [beside(relaxation, folding, row, weights, plane) for (row, weights), plane in pairs]
-    rows = joined([row for row, _ in combined])
-    _, root = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+    relaxation, rows, root = top.relaxation, top.rows, top.bounds
     order = np.argsort(root.lower - root.error)
     search.lower = max(search.lower, float(root.lower.min()))
     search.log.append(
@@ -196,9 +239,9 @@ def _close(
     found = steps.copy()
     if len(goals) > 1:
         found.cases()
-    for index, (_, weights) in enumerate(combined):
+    for index, weights in enumerate(top.weights):
         if region.ball is not None:
-            found.ball(region.ball.name, planes[index].stated)
+            found.ball(region.ball.name, top.planes[index].stated)
         tree = outcomes[index].tree
         if tree is not None:
             found.tree(layers, relaxation, tree, np.tile(encode(weights), (len(tree.leaves), 1)))
