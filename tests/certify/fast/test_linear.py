@@ -11,7 +11,7 @@ from tlverify.certify import kernel
 from tlverify.certify.fast import linear
 from tlverify.certify.fast.engine import Engine, gather, run
 from tlverify.certify.fast.linear import PAUSE, Linear
-from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Interval, bits
+from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Interval, Short, bits
 from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
 from tlverify.certify.kernel.program import Dense, Sparse
 from tlverify.graph import to_bytes
@@ -157,7 +157,7 @@ def test_sparse_maps_too_large_for_a_matrix_are_gathered(monkeypatch, size: int)
     parts = own.apply(rows.astype(float), np.zeros(9, dtype=bool), np)
     for job in range(9):
         found = [sum(int(part[i, job]) << 22 * k for k, part in enumerate(parts)) for i in range(7)]
-        assert found == matrix.backward([int(v) for v in rows[:, job]])
+        assert found == matrix.backward(Short([int(v) for v in rows[:, job]], 0)).integers
     for part in own.apply(np.full((5, 1), float(TOP)), np.zeros(1, dtype=bool), np):
         assert np.abs(part).max() <= TOP * own.heaviest
 

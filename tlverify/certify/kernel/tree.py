@@ -177,17 +177,25 @@ def read_words(machine: Machine, read: Tree, disjunct: Disjunct, node: Node, whe
 
 def read_slopes(machine: Machine, read: Tree, before: bytes, where: str) -> bytes:
     """The slopes of a leaf, given as differences modulo 256 from those of the leaf before."""
-    changes = machine.take(read.slopes, where)
-    slopes = bytes([(a + b) & 255 for a, b in zip(before, changes, strict=True)])
+    slopes = add_bytes(before, machine.take(read.slopes, where))
     if slopes and max(slopes) > 1 << SLOPE_BITS:
         raise Rejected(where, "a slope is above 1")
     return slopes
 
 
+def add_bytes(one: bytes, two: bytes) -> bytes:
+    """Sums modulo 256 of bytes at the same places: low seven bits are added, top bits without a carry."""
+    a, b, low = (int.from_bytes(data, "little") for data in (one, two, b"\x7f" * len(one)))
+    return (((a & low) + (b & low)) ^ ((a ^ b) & ~low)).to_bytes(len(one), "little")
+
+
 def named(read: Tree, slopes: bytes) -> dict[str, dict[int, int]]:
     """Slopes in the order of the listing, by ReLU and neuron."""
-    taken = iter(slopes)
-    return {name: {neuron: next(taken) for neuron in neurons} for name, neurons in read.listing}
+    result, start = {}, 0
+    for name, neurons in read.listing:
+        result[name] = dict(zip(neurons, slopes[start : start + len(neurons)], strict=True))
+        start += len(neurons)
+    return result
 
 
 def combination(
