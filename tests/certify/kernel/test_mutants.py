@@ -128,6 +128,11 @@ MUTANTS = [
     ("lemma for the other side", "proof", "Fraction(1 if side == \"upper\" else -1)", "Fraction(-1 if side == \"upper\" else 1)", "lemmas_are_proved"),
     ("lemma taken for granted", "proof", "machine.goal = replace(goal.branch(), bad=[[beyond]])", "machine.next_goal()", "lemmas_are_proved"),
     ("negative entry", "proof", "or not 0 <= index < machine.program", "or not index < machine.program", "certificate: bound of negative entry"),
+    ("any number of steps", "proof", 'self.spend(len(steps), "proof")', "pass", "certificate: more steps than its file may have"),
+    ("any number of nodes", "tree", "machine.spend(count, where)", "pass", "certificate: tree with too many nodes for its file"),
+    ("free steps without end", "__init__", "allowed = FREE_STEPS + STEPS_PER_BYTE * len(certificate)", "allowed = FREE_STEPS * len(certificate)", "certificate: tree with too many nodes for its file"),
+    ("any number of steps at a node", "tree", "> NODE_STEPS * len(machine.program.values)", "> 999 * len(machine.program.values)", "certificate: tree with too many steps at a node"),
+    ("the same value again and again", "proof", "if len(set(listed)) < len(listed):", "if False:", "certificate: interval of a value twice"),
     # tree.py
     ("last leaf left out", "tree", "for which, disjunct in enumerate(goal.bad):", "for which, disjunct in enumerate(goal.bad if stack else []):", "every_leaf_is_refuted"),
     ("first leaf left out", "tree", "for which, disjunct in enumerate(goal.bad):", "for which, disjunct in enumerate(goal.bad if len(node.path) < 2 else []):", "every_leaf_is_refuted"),
