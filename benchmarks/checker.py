@@ -74,7 +74,9 @@ def proof(
         if value.kind != "input":
             bounds[value.name] = enclose_value(value, bounds)
     unstable = {
-        v.name: [n.index for n in bounds.phases(v.source).unstable] for v in program.values.values() if v.kind == "relu"
+        v.name: [n.number for n in bounds[v.source].phases.unstable]
+        for v in program.values.values()
+        if v.kind == "relu"
     }
     entries = [(program.values[name].source, i) for name, neurons in unstable.items() for i in neurons]
     order = rng.permutation(len(entries))  # one neuron a level, so that no path splits one twice

@@ -17,6 +17,7 @@ def lemmas() -> Iterator[Lemma]:
     w, a, wmax, amax, total, bound = Ints("w a wmax amax total bound")
     half, count, count_limit = Ints("half count count_limit")
     base = 2 * half
+    turned = z3.If(n >= half, n - half, n + half)
 
     def in_lane(r: z3.ArithRef) -> z3.BoolRef:
         return And(-half <= r, r < half)
@@ -91,6 +92,37 @@ def lemmas() -> Iterator[Lemma]:
             Mutant("borrow ignored", n / base == m),
             Mutant("lane closed at B/2", hypotheses={"r in a lane": within(-half, r, half)}),
         ),
+    )
+    yield Lemma(
+        "lanes_complement",
+        "turning the top bit of the digit r + B/2 gives r mod B: the lane's two's complement",
+        ("packed",),
+        {"r in a lane": in_lane(r), "n = r + B/2": n == r + half},
+        And(turned == z3.If(r >= 0, r, r + base), turned >= 0, turned < base),
+        (
+            Mutant("top bit set, not turned", z3.If(n >= half, n, n + half) == z3.If(r >= 0, r, r + base)),
+            Mutant("lane twice as wide", hypotheses={"r in a lane": within(-base, r, base)}),
+        ),
+    )
+    yield Lemma(
+        "lanes_low_bits",
+        "w = h 2^k + l: a w = (a h) 2^k + a l, so low bits may be added apart",
+        ("packed",),
+        {"w = h 2^k + l": w == s * base + t},
+        a * w == (a * s) * base + a * t,
+        (Mutant("low bits lost", a * w == (a * s) * base), Mutant("unit lost", a * w == a * s + a * t)),
+    )
+    yield Lemma(
+        "lanes_high_part",
+        "w = h 2^k + l, l of the sign of w: |h| 2^k <= |w|, so a column is heavier by nothing when low bits go",
+        ("packed",),
+        {
+            "w = h 2^k + l": w == s * base + t,
+            "l of the sign of w": z3.If(w >= 0, And(t >= 0, s >= 0), And(t <= 0, s <= 0)),
+            "2^k > 0": base > 0,
+        },
+        absolute(s * base) <= absolute(w),
+        (Mutant("rounded down", hypotheses={"l of the sign of w": And(t >= 0, t < base)}),),
     )
     yield Lemma(
         "lanes_fit",

@@ -97,7 +97,7 @@ def jobs(program: Program, bounds: Bounds, rng: np.random.Generator, count: int)
     """Random objectives with slopes, multipliers on phase cuts, and halved inputs."""
     out, source = program.outputs[0], program.inputs[0]
     relus = [value for value in program.values.values() if value.kind == "relu"]
-    unstable = [(v.source, n.index) for v in relus for n in bounds.phases(v.source).unstable]
+    unstable = [(v.source, n.number) for v in relus for n in bounds[v.source].phases.unstable]
     result = []
     for _ in range(count):
         row = {int(i): int(rng.integers(-(2**20), 2**20)) for i in rng.permutation(program.values[out].size)[:2]}
@@ -112,7 +112,7 @@ def jobs(program: Program, bounds: Bounds, rng: np.random.Generator, count: int)
         index = int(rng.integers(program.values[source].size))
         middle = (bounds[source].lower[index] + bounds[source].upper[index]) // 2
         path.append((source, index, bool(rng.integers(2)), middle))
-        slopes = {v.name: {n.index: int(rng.integers(129)) for n in bounds.phases(v.source).unstable} for v in relus}
+        slopes = {v.name: {n.number: int(rng.integers(129)) for n in bounds[v.source].phases.unstable} for v in relus}
         result.append(Job(rows, int(rng.integers(-30, 5)), (int(rng.integers(-9, 9)), 0), slopes, path))
     return result
 
@@ -189,8 +189,8 @@ def tree(
     ]
     claim = box(graph, {source: ends}, bad)
     relus = [value for value in program.values.values() if value.kind == "relu"]
-    unstable = [(v.source, n.index) for v in relus for n in bounds.phases(v.source).unstable] or [(relus[0].source, 0)]
-    listing = {v.name: [n.index for n in bounds.phases(v.source).unstable] for v in relus}
+    unstable = [(v.source, n.number) for v in relus for n in bounds[v.source].phases.unstable] or [(relus[0].source, 0)]
+    listing = {v.name: [n.number for n in bounds[v.source].phases.unstable] for v in relus}
     count = sum(map(len, listing.values()))
 
     def grown(depth: int) -> Split | Leaf:

@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify.kernel.errors import FREE_STEPS, STEPS_PER_BYTE
 from tlverify.graph import Graph, canonical_json
 
 
 def proof(claim_digest: str, steps: Sequence[dict[str, Any]], payload: bytes = b"") -> bytes:
     """A proof of a claim: the steps, and the bytes that they take from the payload in order."""
     listed = canonical_json(list(steps))
-    return _certificate(claim_digest, "proof", listed + payload, steps=len(listed))
+    data = _certificate(claim_digest, "proof", listed + payload, steps=len(listed))
+    count = len(steps) + sum(step["nodes"] for step in steps if step["rule"] == "tree")
+    if count > FREE_STEPS + STEPS_PER_BYTE * len(data):  # as it is, the kernel would call it too much work
+        line, _, _ = data.partition(b"\n")
+        return line + b"\n" + zlib.compress(listed + payload, 0)
+    return data
 
 
 def witness(

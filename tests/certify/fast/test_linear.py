@@ -11,7 +11,7 @@ from tlverify.certify import groups, kernel
 from tlverify.certify.fast import linear
 from tlverify.certify.fast.engine import Engine, gather, run
 from tlverify.certify.fast.linear import PAUSE, Linear
-from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Interval, bits
+from tlverify.certify.kernel.arithmetic import COEFFICIENT_BITS, Interval, Short, bits
 from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
 from tlverify.certify.kernel.program import Dense, Sparse
 from tlverify.graph import to_bytes
@@ -159,7 +159,7 @@ def test_sparse_maps_too_large_for_a_matrix_are_gathered_or_grouped(monkeypatch,
     parts = own.apply(rows.astype(float), np.zeros(9, dtype=bool), np)
     for job in range(9):
         found = [sum(int(part[i, job]) << 22 * k for k, part in enumerate(parts)) for i in range(7)]
-        assert found == matrix.backward([int(v) for v in rows[:, job]])
+        assert found == matrix.backward(Short([int(v) for v in rows[:, job]], 0)).integers
     for part in own.apply(np.full((5, 1), float(TOP)), np.zeros(1, dtype=bool), np):
         assert np.abs(part).max() <= TOP * own.heaviest
 
@@ -195,7 +195,7 @@ def test_what_is_sure_of_groups_is_right(seed: int, kind: str) -> None:
     factors = rng.integers(-TOP, TOP, (200, 6))
     found, drop, sure = own.floors(own.whole, factors.astype(float), np)
     for job in np.flatnonzero(sure):
-        exact = sparse.backward([int(v) for v in factors[:, job]])
+        exact = sparse.backward(Short([int(v) for v in factors[:, job]], 0)).integers
         assert drop[job] == bits(exact) - COEFFICIENT_BITS > 0
         assert found[:, job].tolist() == [v >> int(drop[job]) for v in exact]
 

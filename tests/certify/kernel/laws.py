@@ -69,12 +69,23 @@ def packed_is_exact(kernel) -> None:
     rng = random.Random(1)
     for factor_bits in (1, 23, 46):
         top = (1 << factor_bits) - 1
-        for count, columns, entry_bits in ((1, 1, 1), (3, 4, 24), (8, 2, 300), (255, 3, 7), (256, 1, 8)):
+        for count, columns, entry_bits in (
+            (1, 1, 1),
+            (3, 4, 24),
+            (8, 2, 300),
+            (255, 3, 7),
+            (256, 1, 8),
+            (9, 4, 39),
+            (9, 4, 40),
+        ):
             limit = (1 << entry_bits) - 1
             extreme = [[rng.choice([limit, -limit]) for _ in range(columns)] for _ in range(count)]
             usual = [[rng.randint(-limit, limit) for _ in range(columns)] for _ in range(count)]
             same = [[-limit] * columns] * count
-            for rows in (extreme, usual, same):
+            few = [[limit >> 9 << 9] * columns for _ in range(count)]  # only few have the last bits
+            few[-1][-1] = rng.choice([1, -1])
+            few[count // 2][0] -= 3
+            for rows in (extreme, usual, same, few):
                 packed = kernel.arithmetic.Packed(rows, columns, factor_bits)
                 for factors in (
                     [top] * count,
@@ -83,7 +94,7 @@ def packed_is_exact(kernel) -> None:
                     [0] * count,
                 ):
                     expected = [sum(f * row[j] for f, row in zip(factors, rows, strict=True)) for j in range(columns)]
-                    assert packed.combine(factors) == expected
+                    assert packed.combine(factors, factor_bits) == expected
 
 
 def rounding_is_outward(kernel) -> None:
@@ -777,11 +788,14 @@ def paths_are_revised(kernel) -> None:
             else:
                 lower[index] = max(lower[index], end)
         assert (list(found["z"].lower), list(found["z"].upper)) == (lower, upper)
-        phases, fresh = found.phases("z"), kernel.backward.classify(found["z"])
+        phases, fresh = (
+            found["z"].phases,
+            kernel.arithmetic.Interval(found["z"].lower, found["z"].upper, 0).phases,
+        )
         assert sorted(phases.active) == list(fresh.active)
-        assert sorted(phases.unstable, key=lambda neuron: neuron.index) == list(fresh.unstable)
+        assert sorted(phases.unstable, key=lambda neuron: neuron.number) == list(fresh.unstable)
         assert fresh.active == [i for i in range(3) if lower[i] >= 0]
-        assert [neuron.index for neuron in fresh.unstable] == [i for i in range(3) if lower[i] < 0 < upper[i]]
+        assert [neuron.number for neuron in fresh.unstable] == [i for i in range(3) if lower[i] < 0 < upper[i]]
 
 
 def inexact_maps_are_charged(kernel) -> None:

@@ -14,6 +14,7 @@ from tlverify.certify.kernel.arithmetic import (
     Packed,
     Vector,
     add,
+    bits,
     decode,
     enclose,
     intersect,
@@ -59,18 +60,18 @@ def test_packed_products_are_exact(data):
     )
     factors = [data.draw(st.sampled_from([limit, -limit, 0, 1]) | st.integers(-limit, limit)) for _ in rows]
     expected = [sum(f * row[j] for f, row in zip(factors, rows, strict=True)) for j in range(len(rows[0]))]
-    assert Packed(rows, len(rows[0]), factor_bits).combine(factors) == expected
+    assert Packed(rows, len(rows[0]), factor_bits).combine(factors, bits(factors)) == expected
 
 
 @pytest.mark.parametrize("factor", [8, -9, 1 << 90])
 def test_packed_refuses_a_factor_longer_than_its_lane(factor):
     with pytest.raises(Rejected, match="a factor is longer than the 3 bits of its lane"):
-        Packed([[1], [1]], 1, 3).combine([0, factor])
+        Packed([[1], [1]], 1, 3).combine([0, factor], bits([0, factor]))
 
 
 def test_a_packed_product_needs_one_factor_for_each_row():
-    with pytest.raises(ValueError, match="zip"):
-        Packed([[1], [1]], 1, 3).combine([1])
+    with pytest.raises(ValueError, match="expected 2 factors, found 1"):
+        Packed([[1], [1]], 1, 3).combine([1], 1)
 
 
 @quick

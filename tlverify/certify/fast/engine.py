@@ -380,8 +380,8 @@ def _slopes(prepared: Prepared, jobs: Sequence[Job]) -> dict[str, tuple[Array, A
     """The slopes of the neurons for which any job gives one, with the default for the others."""
     result = {}
     for name in {name for job in jobs for name in job.slopes}:
-        phases = prepared.bounds.phases(prepared.program.values[name].source)
-        default = {neuron.index: neuron.default_slope for neuron in phases.unstable}
+        phases = prepared.bounds[prepared.program.values[name].source].phases
+        default = {neuron.number: neuron.default_slope for neuron in phases.unstable}
         given = [job.slopes.get(name, {}) for job in jobs]
         neurons = sorted({index for known in given for index in known} & default.keys())
         table = [[known.get(index, default[index]) for known in given] for index in neurons]

@@ -121,15 +121,15 @@ class Prepared:
 
     def relu(self, source: str) -> Relaxation:
         if source not in self._relus:
-            phases, size = self.bounds.phases(source), len(self.bounds[source].lower)
+            phases, size = self.bounds[source].phases, len(self.bounds[source].lower)
             above, below, lower, unstable = ([0] * size for _ in range(4))
             for index in phases.active:
                 above[index] = below[index] = 1 << CHORD_BITS
             for neuron in phases.unstable:
-                above[neuron.index] = neuron.default_slope << CHORD_BITS - SLOPE_BITS
-                below[neuron.index] = neuron.chord
-                lower[neuron.index] = neuron.lower
-                unstable[neuron.index] = 1
+                above[neuron.number] = neuron.default_slope << CHORD_BITS - SLOPE_BITS
+                below[neuron.number] = neuron.chord
+                lower[neuron.number] = neuron.lower
+                unstable[neuron.number] = 1
             xp = self.xp
             rise, fall = (xp.asarray(part, dtype=float)[:, None] / DIGIT for part in (above, below))
             ends = xp.asarray(numpy.array([*digits.split(lower, digits.width(size)), unstable], dtype=float))

@@ -19,6 +19,7 @@ from tlverify.certify.kernel.claim import level as level
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.contract import Contract as Contract
 from tlverify.certify.kernel.contract import read_contract as read_contract
+from tlverify.certify.kernel.errors import FREE_STEPS, STEPS_PER_BYTE
 from tlverify.certify.kernel.errors import Malformed as Malformed
 from tlverify.certify.kernel.errors import Rejected as Rejected
 from tlverify.certify.kernel.network import read_program as read_program
@@ -79,7 +80,8 @@ def check_with(program: Program, claim: bytes, certificate: bytes, arithmetic: A
     if kind == "proof":
         fields(header, "certificate header", **known, steps=int)
         steps, payload = parse_steps(header, body)
-        margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine).run(steps)
+        allowed = FREE_STEPS + STEPS_PER_BYTE * len(certificate)
+        margin = Machine(program, statement, payload, arithmetic.rules, arithmetic.engine, allowed).run(steps)
         verdict = "verified"
     elif kind == "witness":
         orders: dict[str, Any] = {}

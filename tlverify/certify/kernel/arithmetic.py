@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import compress, islice
+from operator import mul
 
 from tlverify.certify.kernel.errors import Malformed, Rejected
+from tlverify.certify.kernel.phases import Phases, classify
 
 INTERVAL_BITS = 44  # bits kept of an interval's end points, relative to the largest of its value
 COEFFICIENT_BITS = 22  # bits kept of a backward coefficient, relative to the largest of its row
@@ -31,6 +35,10 @@ class Vector:
     exponent: int
 
 
+class Short(Vector):
+    """A vector of exactly COEFFICIENT_BITS, or 0: what `shorten` gives."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """Entries between `lower[i] * 2**exponent` and `upper[i] * 2**exponent`."""
@@ -39,15 +47,34 @@ class Interval:
     upper: Sequence[int]
     exponent: int
 
+    @cached_property
+    def below(self) -> int:
+        """The sum of min(0, lower)."""
+        return sum([low for low in self.lower if low < 0])
+
+    @cached_property
+    def phases(self) -> Phases:
+        """Of ReLUs of this value."""
+        return classify(self.lower, self.upper)
+
+    def tightened(self, index: int, upper: bool, end: int) -> Interval:
+        """The same with one end moved inward to `end`, if it is not there already."""
+        ends = list(self.upper if upper else self.lower)
+        ends[index] = min(ends[index], end) if upper else max(ends[index], end)
+        low, high = (self.lower, ends) if upper else (ends, self.upper)
+        result = Interval(low, high, self.exponent)
+        result.__dict__["phases"] = self.phases.revised(index, low[index], high[index])
+        return result
+
 
 def bits(integers: Sequence[int]) -> int:
     """The least n such that -2^n <= v < 2^n for all."""
-    return max(max(integers), ~min(integers), 0).bit_length()
+    return max(max(integers), ~min(integers)).bit_length()
 
 
-def shift(integers: Iterable[int], places: int) -> list[int]:
+def shift(integers: Sequence[int], places: int) -> Sequence[int]:
     """Multiply by 2^places, which is >= 0: exact."""
-    return [value << places for value in integers]
+    return [value << places for value in integers] if places else integers
 
 
 def add(left: Vector, right: Vector) -> Vector:
@@ -88,13 +115,15 @@ def enclose(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> Interval:
     return Interval([math.floor(v / unit) for v in lower], [math.ceil(v / unit) for v in upper], exponent)
 
 
-def shorten(row: Vector) -> tuple[Vector, bool]:
+def shorten(row: Vector) -> tuple[Short, bool]:
     """The row with exactly COEFFICIENT_BITS: shifted, or floored so that each entry loses less than one unit of the
     result. Whether it was floored."""
+    if isinstance(row, Short):
+        return row, False
     drop = bits(row.integers) - COEFFICIENT_BITS
     if drop <= 0:
-        return Vector(shift(row.integers, -drop), row.exponent + drop), False
-    return Vector([a >> drop for a in row.integers], row.exponent + drop), True
+        return Short(shift(row.integers, -drop), row.exponent + drop), False
+    return Short([a >> drop for a in row.integers], row.exponent + drop), True
 
 
 Constant = tuple[int, int]
@@ -105,9 +134,16 @@ def accumulate(total: Constant, value: Constant) -> Constant:
     """A lower bound of the sum: both floored to the unit that leaves the longer one CONSTANT_BITS. 0 adds nothing."""
     if value[0] == 0:
         return total
-    tops = [max(integer, ~integer).bit_length() + exponent for integer, exponent in (total, value) if integer]
-    unit = max(tops) - CONSTANT_BITS
+    unit = _top(value) - CONSTANT_BITS
+    if total[0]:
+        unit = max(unit, _top(total) - CONSTANT_BITS)
     return floor_to(total, unit) + floor_to(value, unit), unit
+
+
+def _top(value: Constant) -> int:
+    """The least n such that -2^n <= value < 2^n, for a value that is not 0."""
+    integer, exponent = value
+    return (integer if integer > 0 else ~integer).bit_length() + exponent
 
 
 def floor_to(value: Constant, unit: int) -> int:
@@ -138,30 +174,50 @@ class Packed:
     """A matrix whose rows are each one big integer with a lane per entry (Kronecker substitution).
 
     A lane is wide enough for a column's sum of products with factors of `factor_bits` bits, so `combine` is exact; a
-    factor longer than that is Rejected.
+    factor longer than that is Rejected. Lanes of 8 bytes are read quickest. Where they are too short by a few bits that
+    only small entries have, `low` bits are taken off all entries and what is left of those few is added one by one.
     """
 
     def __init__(self, rows: Sequence[Sequence[int]], columns: int, factor_bits: int) -> None:
         heaviest = max(sum(map(abs, column)) for column in zip(*rows, strict=True))
         self.factor_bits = factor_bits
-        self.columns = columns
-        self._width = -(-(heaviest.bit_length() + factor_bits + 2) // 8)
-        self._lanes = struct.Struct(f"{self._width}s" * columns)
+        length = heaviest.bit_length() + factor_bits + 1
+        self._low, self._rest = _low_bits(rows, columns, length - 64)
+        self._width = max(-(-(length - self._low) // 8), 8)
+        self._lanes = struct.Struct(f"<{columns}q" if self._width == 8 else f"{self._width}s" * columns)
         self._half = 1 << (8 * self._width - 1)
-        self._offset = int.from_bytes(self._half.to_bytes(self._width, "little") * columns, "little")
+        self._halves = int.from_bytes(self._half.to_bytes(self._width, "little") * columns, "little")
         self._rows = [self._pack(row) for row in rows]
 
     def _pack(self, row: Sequence[int]) -> int:
-        lanes = b"".join((value + self._half).to_bytes(self._width, "little") for value in row)
-        return int.from_bytes(lanes, "little") - self._offset
+        lanes = b"".join([(_high(v, self._low) + self._half).to_bytes(self._width, "little") for v in row])
+        return int.from_bytes(lanes, "little") - self._halves
 
-    def combine(self, factors: Sequence[int]) -> list[int]:
-        """sum_i factors[i] * row_i, exactly."""
-        if bits(factors) > self.factor_bits:
+    def combine(self, factors: Sequence[int], length: int) -> list[int]:
+        """sum_i factors[i] * row_i, exactly; the factors have `length` bits."""
+        if len(factors) != len(self._rows):
+            raise ValueError(f"expected {len(self._rows)} factors, found {len(factors)}")
+        if length > self.factor_bits:
             raise Rejected("arithmetic", f"a factor is longer than the {self.factor_bits} bits of its lane")
-        total = self._offset
-        for factor, row in zip(factors, self._rows, strict=True):
-            if factor:
-                total += factor * row
-        lanes = self._lanes.unpack(total.to_bytes(self._lanes.size, "little"))
-        return [int.from_bytes(lane, "little") - self._half for lane in lanes]
+        total = sum(map(mul, filter(None, factors), compress(self._rows, factors)), self._halves)
+        lanes = self._lanes.unpack((total ^ self._halves).to_bytes(self._lanes.size, "little"))  # two's complements
+        if self._width > 8:
+            return [int.from_bytes(lane, "little", signed=True) for lane in lanes]
+        result = [lane << self._low for lane in lanes] if self._low else list(lanes)
+        for row, column, rest in self._rest:
+            result[column] += factors[row] * rest
+        return result
+
+
+def _high(value: int, low: int) -> int:
+    """The value without its `low` last bits, rounded towards 0: no column's sum of magnitudes grows."""
+    return value >> low if value >= 0 else -(-value >> low)
+
+
+def _low_bits(rows: Sequence[Sequence[int]], columns: int, low: int) -> tuple[int, Sequence[tuple[int, int, int]]]:
+    """How many bits to take off, and what that leaves of (row, column): none if it leaves more than `columns` parts."""
+    if low <= 0:
+        return 0, ()
+    parts = ((i, j, v - (_high(v, low) << low)) for i, row in enumerate(rows) for j, v in enumerate(row))
+    rest = list(islice((part for part in parts if part[2]), columns + 1))
+    return (low, rest) if len(rest) <= columns else (0, ())

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from tlverify.certify.kernel.arithmetic import Constant, Interval, Vector, accumulate, add, shorten
+from tlverify.certify.kernel.arithmetic import Constant, Interval, Short, Vector, accumulate, add, shorten
 from tlverify.certify.kernel.errors import Rejected
+from tlverify.certify.kernel.phases import CHORD_BITS as CHORD_BITS
+from tlverify.certify.kernel.phases import SLOPE_BITS as SLOPE_BITS
 from tlverify.certify.kernel.program import Program, error_of, reach
-
-SLOPE_BITS = 7  # a proposed slope is k / 2^7 with 0 <= k <= 2^7
-CHORD_BITS = 22  # a chord's slope is rounded up to a multiple of 2^-22
 
 Path = Sequence[tuple[str, int, bool, int]]
 """Ends that are tighter in a part of the region: (value, entry, is upper, integer in the unit of the table)."""
@@ -26,83 +26,18 @@ Slopes = Mapping[str, Mapping[int, int]]
 """For ReLUs by name: neuron to slope, where it differs from the default."""
 
 
-@dataclass(frozen=True)
-class Unstable:
-    """A neuron with lower < 0 < upper: its lower end, its chord's slope rounded up, its default lower slope."""
-
-    index: int
-    lower: int
-    chord: int
-    default_slope: int
-
-
-@dataclass(frozen=True)
-class Phases:
-    """The neurons of a ReLU that pass their input on, and those that may do either; the others give 0."""
-
-    active: Sequence[int]
-    unstable: Sequence[Unstable]
-    exponent: int
-
-
-def classify(bounds: Interval) -> Phases:
-    """The phases of a ReLU by the bounds of its input."""
-    everyone = range(len(bounds.lower))
-    unstable = [_unstable(bounds, i) for i in everyone if bounds.lower[i] < 0 < bounds.upper[i]]
-    return Phases([i for i in everyone if bounds.lower[i] >= 0], unstable, bounds.exponent)
-
-
-def revise(phases: Phases, bounds: Interval, index: int) -> Phases:
-    """The phases after the bounds of one neuron have changed."""
-    active = [i for i in phases.active if i != index]
-    unstable = [neuron for neuron in phases.unstable if neuron.index != index]
-    if bounds.lower[index] >= 0:
-        active.append(index)
-    elif bounds.upper[index] > 0:
-        unstable.append(_unstable(bounds, index))
-    return Phases(active, unstable, bounds.exponent)
-
-
-def _unstable(bounds: Interval, index: int) -> Unstable:
-    low, high = bounds.lower[index], bounds.upper[index]
-    chord = -((-high << CHORD_BITS) // (high - low))
-    return Unstable(index, low, chord, 1 << SLOPE_BITS if high > -low else 0)
-
-
 class Bounds(dict[str, Interval]):
-    """The table: intervals known to hold in a region, by value. Phases are worked out once for each interval."""
-
-    def __init__(self, known: Mapping[str, Interval]) -> None:
-        super().__init__(known)
-        self._phases: dict[str, tuple[Interval, Phases]] = {}
+    """The table: intervals known to hold in a region, by value."""
 
     def copy(self) -> Bounds:
-        result = Bounds(self)
-        result._phases = dict(self._phases)
-        return result
+        return Bounds(self)
 
     def along(self, path: Path) -> Bounds:
         """The table with some ends tightened."""
-        if not path:
-            return self
-        for name in {name for name, *_ in path}:
-            self.phases(name)  # worked out once, here, and revised below
-        result = self.copy()
+        result = self.copy() if path else self
         for name, index, upper, end in path:
-            known, phases = result[name], result.phases(name)
-            ends = list(known.upper if upper else known.lower)
-            ends[index] = min(ends[index], end) if upper else max(ends[index], end)
-            low, high = (known.lower, ends) if upper else (ends, known.upper)
-            result[name] = Interval(low, high, known.exponent)
-            result._phases[name] = (result[name], revise(phases, result[name], index))
+            result[name] = result[name].tightened(index, upper, end)
         return result
-
-    def phases(self, name: str) -> Phases:
-        """Phases of the ReLUs whose input is `name`."""
-        bounds, known = self[name], self._phases.get(name)
-        if known is None or known[0] is not bounds:
-            known = self._phases[name] = (bounds, classify(bounds))
-        return known[1]
 
 
 @dataclass(frozen=True)
@@ -120,15 +55,38 @@ class Job:
 
 
 def propagate_all(program: Program, bounds: Bounds, jobs: Sequence[Job]) -> list[Constant]:
-    """Lower bounds of the jobs' functions over the region: the arithmetic `exact`."""
-    return [propagate(program, bounds.along(job.path), job) for job in jobs]
+    """Lower bounds of the jobs' functions over the region: the arithmetic `exact`.
+
+    A job takes the tables of the one before as far as their paths agree, as those of neighbours in a tree mostly do.
+    """
+    found: list[Constant] = []
+    path: Path = ()
+    tables = [bounds]  # tables[k] is tightened by the first k ends of the path
+    for job in jobs:
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, job.path, strict=False)))
+        del tables[common + 1 :]
+        for end in job.path[common:]:
+            tables.append(tables[-1].along([end]))
+        path = job.path
+        found.append(propagate(program, tables[-1], job))
+    return found
 
 
 def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
     """A lower bound of the job's function over the region. Rejected if a value has no bounds."""
-    pending = {name: _spread(row, program.values[name].size, job.exponent) for name, row in job.rows.items()}
+    start = {name: reduce(row, job.exponent) for name, row in job.rows.items()}
+    pending: dict[str, Vector] = {}
+
+    def gather(source: str, part: Vector) -> None:
+        if source in pending:
+            pending[source] = add(pending[source], part)
+        else:
+            pending[source] = enter(part, *start.pop(source)) if source in start else part
+
     constant, slopes = accumulate((0, 0), job.constant), job.slopes
     for name in program.order(tuple(sorted(job.rows))):
+        if name in start:
+            gather(name, Vector([0] * program.values[name].size, 0))
         if name not in pending:
             continue
         if name not in bounds:
@@ -138,19 +96,19 @@ def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
         if value.kind == "input":
             constant = accumulate(constant, _least(row, bounds[name]))
         elif value.kind == "relu":
-            part, gained = _relu(row, bounds.phases(value.source), slopes.get(name, {}))
+            part, gained = _relu(row, bounds[value.source], slopes.get(name, {}))
             constant = accumulate(constant, gained)
-            pending[value.source] = add(pending[value.source], part) if value.source in pending else part
+            gather(value.source, part)
         else:
             for source, matrix in value.terms:
-                part = Vector(matrix.backward(row.integers), row.exponent + matrix.exponent)
+                part = matrix.backward(row)
                 if matrix.inexact:  # true coefficients are up to a unit more: |(row R) x| <= sum|row| sum|x|
                     lost = sum(map(abs, row.integers)) * reach(bounds[source])
                     constant = accumulate(constant, (-lost, part.exponent + bounds[source].exponent))
                 part, constant = _shorten(part, bounds[source], constant)
-                pending[source] = add(pending[source], part) if source in pending else part
+                gather(source, part)
             if value.bias is not None:
-                product = sum(a * b for a, b in zip(row.integers, value.bias.integers, strict=True))
+                product = sum([a * b for a, b in zip(row.integers, value.bias.integers, strict=True)])
                 constant = accumulate(constant, (product, row.exponent + value.bias.exponent))
             if value.rounding is not None:  # what is executed is off by e: row e >= -|row| |e|
                 error = bounds[error_of(name)]
@@ -159,12 +117,15 @@ def propagate(program: Program, bounds: Bounds, job: Job) -> Constant:
     return constant
 
 
-def _spread(row: Mapping[int, int], size: int, exponent: int) -> Vector:
-    integers = [0] * size
-    reduced, own = reduce(row, exponent)
-    for index, value in reduced.items():
-        integers[index] = value
-    return Vector(integers, own)
+def enter(row: Vector, entries: Mapping[int, int], exponent: int) -> Vector:
+    """`add` for a vector of which few entries are given."""
+    if not any(entries.values()):
+        return row
+    unit = min(row.exponent, exponent) if any(row.integers) else exponent
+    integers = [value << row.exponent - unit for value in row.integers] if unit < row.exponent else list(row.integers)
+    for index, value in entries.items():
+        integers[index] += value << exponent - unit
+    return Vector(integers, unit)
 
 
 def reduce(row: Mapping[int, int], exponent: int) -> tuple[Mapping[int, int], int]:
@@ -176,13 +137,12 @@ def reduce(row: Mapping[int, int], exponent: int) -> tuple[Mapping[int, int], in
     return {index: value >> zeros for index, value in row.items()}, exponent + zeros
 
 
-def _shorten(row: Vector, bounds: Interval, constant: Constant) -> tuple[Vector, Constant]:
+def _shorten(row: Vector, bounds: Interval, constant: Constant) -> tuple[Short, Constant]:
     """Floor the coefficients. Each loses r with 0 <= r < 1 unit, and r v >= min(0, lower), which is charged."""
-    row, dropped = shorten(row)
+    short, dropped = shorten(row)
     if not dropped:
-        return row, constant
-    charge = sum(low for low in bounds.lower if low < 0)
-    return row, accumulate(constant, (charge, row.exponent + bounds.exponent))
+        return short, constant
+    return short, accumulate(constant, (bounds.below, short.exponent + bounds.exponent))
 
 
 def _least(row: Vector, bounds: Interval) -> Constant:
@@ -191,20 +151,19 @@ def _least(row: Vector, bounds: Interval) -> Constant:
     return sum(a * (low if a > 0 else high) for a, low, high in ends), row.exponent + bounds.exponent
 
 
-def _relu(row: Vector, phases: Phases, slopes: Mapping[int, int]) -> tuple[Vector, Constant]:
+def _relu(row: Vector, bounds: Interval, slopes: Mapping[int, int]) -> tuple[Vector, Constant]:
     """Active: the identity. Inactive: zero. Unstable, a > 0: any slope in [0, 1] through the origin is below.
     Unstable, a < 0: the chord from (lower, 0) is above, and floor(a * chord) <= a * chord keeps it so."""
     given = row.integers
     result = [0] * len(given)
     intercept = 0
-    for index in phases.active:
+    for index in bounds.phases.active:
         result[index] = given[index]
-    for neuron in phases.unstable:
-        a = given[neuron.index]
+    for index, lower, chord, default in bounds.phases.unstable:
+        a = given[index]
         if a > 0:
-            result[neuron.index] = a * slopes.get(neuron.index, neuron.default_slope) >> SLOPE_BITS
+            result[index] = a * slopes.get(index, default) >> SLOPE_BITS
         elif a < 0:
-            taken = a * neuron.chord >> CHORD_BITS
-            result[neuron.index] = taken
-            intercept -= taken * neuron.lower
-    return Vector(result, row.exponent), (intercept, row.exponent + phases.exponent)
+            result[index] = taken = a * chord >> CHORD_BITS
+            intercept -= taken * lower
+    return Vector(result, row.exponent), (intercept, row.exponent + bounds.exponent)

@@ -199,7 +199,7 @@ def _read_box(entry: Any, program: Program) -> tuple[str, Box]:
         low = [rational(text, "region lower") for text in lower]
         high = [rational(text, "region upper") for text in upper]
         text = f"the box of {len(low)} intervals that the claim lists"
-    elif kind in BALLS:
+    elif type(kind) is str and kind in BALLS:
         _, name, center, radius, clip = fields(entry, "region", kind=str, input=str, center=list, radius=str, clip=list)
         r = rational(radius, "region radius")
         least, most = _clip(clip)

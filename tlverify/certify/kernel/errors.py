@@ -17,6 +17,9 @@ MAX_RANK = 16
 MAX_GOALS = 10_000
 MAX_TREE_NODES = 20_000_001
 MAX_TREE_DEPTH = 1_000
+FREE_STEPS = 4_096  # steps and nodes of trees that a certificate of any size may have
+STEPS_PER_BYTE = 4  # more of them for each byte of its file
+NODE_STEPS = 8  # values that the steps of a node of a tree may bound, for each value of the program
 
 
 class Malformed(Exception):

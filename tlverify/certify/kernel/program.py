@@ -14,6 +14,7 @@ from tlverify.certify.kernel.arithmetic import (
     INTERVAL_BITS,
     Interval,
     Packed,
+    Short,
     Vector,
     bits,
     floor_to,
@@ -50,21 +51,26 @@ class Dense:
 
     def forward(self, x: Sequence[int]) -> list[int]:
         """M x."""
-        parts = self._parts(x, self.in_features)
-        if bits(x) > INTERVAL_BITS + 2:
+        parts, length = self._parts(x, self.in_features), bits(x)
+        if length > INTERVAL_BITS + 2:
             return [sum(w * v for w, v in zip(row, part, strict=True)) for part in parts for row in self.rows]
-        return [v for part in parts for v in self.by_column.combine(part)]
+        return [v for part in parts for v in self.by_column.combine(part, length)]
 
     def magnitude(self, x: Sequence[int]) -> list[int]:
         """|M| x."""
-        parts = self._parts(x, self.in_features)
-        if bits(x) > INTERVAL_BITS + 2:
+        parts, length = self._parts(x, self.in_features), bits(x)
+        if length > INTERVAL_BITS + 2:
             return [sum(abs(w) * v for w, v in zip(row, part, strict=True)) for part in parts for row in self.rows]
-        return [v for part in parts for v in self.magnitude_by_column.combine(part)]
+        return [v for part in parts for v in self.magnitude_by_column.combine(part, length)]
 
-    def backward(self, row: Sequence[int]) -> list[int]:
-        """row M, for a row of COEFFICIENT_BITS."""
-        return [v for part in self._parts(row, self.out_features) for v in self.by_row.combine(part)]
+    def backward(self, row: Short) -> Vector:
+        """row M."""
+        if self.blocks == 1:
+            result = self.by_row.combine(row.integers, COEFFICIENT_BITS)
+        else:
+            parts = self._parts(row.integers, self.out_features)
+            result = [v for part in parts for v in self.by_row.combine(part, COEFFICIENT_BITS)]
+        return Vector(result, row.exponent + self.exponent)
 
     def _parts(self, values: Sequence[int], length: int) -> list[Sequence[int]]:
         return [values[start : start + length] for start in range(0, len(values), length)]
@@ -92,14 +98,14 @@ class Sparse:
         """|M| x."""
         return [sum(abs(c) * x[i] for i, c in pairs) for pairs in self.entries]
 
-    def backward(self, row: Sequence[int]) -> list[int]:
+    def backward(self, row: Short) -> Vector:
         """row M."""
         result = [0] * self.columns
-        for a, pairs in zip(row, self.entries, strict=True):
+        for a, pairs in zip(row.integers, self.entries, strict=True):
             if a:
                 for index, c in pairs:
                     result[index] += a * c
-        return result
+        return Vector(result, row.exponent + self.exponent)
 
 
 Map = Dense | Sparse

@@ -15,7 +15,15 @@ from typing import Any
 from tlverify.certify.kernel.arithmetic import Constant, Interval, bits, floor_to, intersect
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path, Slopes
 from tlverify.certify.kernel.claim import Claim, Inequality
-from tlverify.certify.kernel.errors import MAX_GOALS, MAX_SCALE_BITS, MAX_TREE_DEPTH, Rejected
+from tlverify.certify.kernel.errors import (
+    FREE_STEPS,
+    MAX_GOALS,
+    MAX_SCALE_BITS,
+    MAX_TREE_DEPTH,
+    MAX_TREE_NODES,
+    STEPS_PER_BYTE,
+    Rejected,
+)
 from tlverify.certify.kernel.program import Program, enclose_error, enclose_value, error_of
 from tlverify.certify.kernel.reader import fields, items, rational, shown
 
@@ -57,13 +65,20 @@ class Machine:
     """The stack of goals, the payload of slopes, and the least margin by which a disjunct was refuted."""
 
     def __init__(
-        self, program: Program, claim: Claim, payload: bytes, rules: Mapping[str, Rule], engine: Engine
+        self,
+        program: Program,
+        claim: Claim,
+        payload: bytes | memoryview,
+        rules: Mapping[str, Rule],
+        engine: Engine,
+        allowed: int = MAX_TREE_NODES,
     ) -> None:
         self.program = program
         self.rules = rules
         self.engine = engine
         self.payload = payload
         self.used = 0
+        self.allowed = allowed  # steps and nodes of trees
         self.margin: Constant | None = None
         boxes = {name: box.enclosure() for name, box in claim.region.items()}
         self.balls = {name: box.ball for name, box in claim.region.items()}
@@ -72,6 +87,7 @@ class Machine:
 
     def run(self, steps: list[Any]) -> Fraction:
         """Take every step; Rejected unless all goals are closed by the last. Returns the margin."""
+        self.spend(len(steps), "proof")
         for number, step in enumerate(steps):
             rule = str(step.get("rule")) if type(step) is dict else "None"
             where = f"step {number} ({rule if rule in self.rules else 'unknown'})"
@@ -114,9 +130,16 @@ class Machine:
         ):
             self.margin = found
 
+    def spend(self, count: int, where: str) -> None:
+        """So many more steps or nodes, of those that a certificate of this size may have."""
+        self.allowed -= count
+        if self.allowed < 0:
+            reason = f"over {FREE_STEPS} steps and nodes, and {STEPS_PER_BYTE} for each byte of the file; compress less"
+            raise Rejected(where, reason)
+
     def take(self, count: int, where: str) -> bytes:
         """The next bytes of the payload."""
-        part = self.payload[self.used : self.used + count]
+        part = bytes(self.payload[self.used : self.used + count])
         if len(part) < count:
             raise Rejected(where, "the payload is too short")
         self.used += count
@@ -133,7 +156,7 @@ def tighten(bounds: Bounds, name: str, index: int, bound: Fraction, upper: bool)
 def _interval(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Forward interval steps for the listed values, intersected with what is known."""
     _, names = fields(step, where, rule=str, nodes=list)
-    for name in items(names, str, where):
+    for name in once(items(names, str, where), where):
         value = machine.program.values.get(name)
         if value is None or value.kind == "input":
             raise Rejected(where, f"{name[:80]!r} is not a value that is computed")
@@ -157,7 +180,7 @@ def _bound(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     entry(machine, goal, name, 0, where)
     listing = read_listing(machine.program, sloped, where)
     chosen = _read_cuts(goal, cuts, where)
-    rows = [(i, 1) for i in items(lower, int, where)] + [(i, -1) for i in items(upper, int, where)]
+    rows = [(i, sign) for ends, sign in ((lower, 1), (upper, -1)) for i in once(items(ends, int, where), where)]
     if len(multipliers) != (len(rows) if chosen else 0):
         raise Rejected(where, f"expected multipliers for {len(rows) if chosen else 0} rows, found {len(multipliers)}")
     jobs = []
@@ -304,6 +327,13 @@ def entry(machine: Machine, goal: Goal, name: str, index: int, where: str) -> No
         raise Rejected(where, f"{shown(name)}[{index}] is not an entry of a value of the program")
     if name not in goal.bounds:
         raise Rejected(where, f"{name!r} has no bounds yet; an interval step must come first")
+
+
+def once(listed: list[Any], where: str) -> list[Any]:
+    """The list itself, if nothing stands twice in it: a step costs no more than bounding each value once."""
+    if len(set(listed)) < len(listed):
+        raise Rejected(where, "something is listed twice")
+    return listed
 
 
 def read_weights(texts: Any, count: int, where: str) -> list[Constant]:

@@ -163,15 +163,15 @@ def parse_safetensors(raw: bytes) -> dict[str, Tensor]:
 def parse_certificate(raw: bytes) -> tuple[dict[str, Any], bytes]:
     """Header and body. The file is one line of canonical JSON, a newline, and the zlib-compressed body, whose exact
     size is the header's field `size`."""
-    line, newline, packed = raw.partition(b"\n")
-    header = parse_json(line, "certificate header")
+    end = raw.find(b"\n")
+    header = parse_json(raw if end < 0 else raw[:end], "certificate header")
     tagged(header, "certificate header", "tlverify.certificate")
     size = header.get("size")
-    if not newline or type(size) is not int or not 0 <= size <= MAX_BODY_BYTES:
+    if end < 0 or type(size) is not int or not 0 <= size <= MAX_BODY_BYTES:
         raise Malformed("certificate: the header must be followed by a body of a stated size within limits")
     inflate = zlib.decompressobj()
     try:
-        body = inflate.decompress(packed, size + 1)
+        body = inflate.decompress(memoryview(raw)[end + 1 :], size + 1)
     except zlib.error as error:
         raise Malformed(f"certificate: body is not valid zlib: {error}") from None
     if len(body) != size or not inflate.eof or inflate.unused_data:
@@ -179,7 +179,7 @@ def parse_certificate(raw: bytes) -> tuple[dict[str, Any], bytes]:
     return header, body
 
 
-def parse_steps(header: dict[str, Any], body: bytes) -> tuple[list[Any], bytes]:
+def parse_steps(header: dict[str, Any], body: bytes) -> tuple[list[Any], memoryview]:
     """The steps of a proof, as canonical JSON at the start of its body, and the payload that follows."""
     length = header.get("steps")
     if type(length) is not int or not 0 <= length <= len(body):
@@ -187,4 +187,4 @@ def parse_steps(header: dict[str, Any], body: bytes) -> tuple[list[Any], bytes]:
     steps = parse_json(body[:length], "steps")
     if type(steps) is not list:
         raise Malformed("steps: expected a list")
-    return steps, body[length:]
+    return steps, memoryview(body)[length:]

@@ -18,7 +18,7 @@ from typing import Any
 from tlverify.certify.kernel.arithmetic import Constant
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, Path
 from tlverify.certify.kernel.claim import Inequality
-from tlverify.certify.kernel.errors import MAX_TREE_DEPTH, MAX_TREE_NODES, Rejected
+from tlverify.certify.kernel.errors import MAX_TREE_DEPTH, MAX_TREE_NODES, NODE_STEPS, Rejected
 from tlverify.certify.kernel.proof import (
     STEPS,
     Combination,
@@ -113,6 +113,7 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
     )
     if not 1 <= count <= MAX_TREE_NODES or count % 2 == 0 or weighted not in (0, 1):
         raise Rejected(where, f"expected an odd number of nodes up to {MAX_TREE_NODES}, and weighted 0 or 1")
+    machine.spend(count, where)
     for pair in entries:
         if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not int:
             raise Rejected(where, "entries are pairs [value, index]")
@@ -120,6 +121,10 @@ def read_tree(machine: Machine, goal: Goal, step: Any, where: str) -> Tree:
     for inner in steps:
         if type(inner) is not dict or inner.get("rule") not in ("interval", "rebound"):
             raise Rejected(where, "the steps of a node are interval and rebound")
+        if type(inner.get("nodes", [])) is not list:
+            raise Rejected(where, "the nodes of an interval step are a list")
+    if sum(len(inner.get("nodes", "1")) for inner in steps) > NODE_STEPS * len(machine.program.values):
+        raise Rejected(where, f"the steps of a node are over {NODE_STEPS} for each value of the program")
     flags = machine.take(-(-count // 8), where)
     if int.from_bytes(flags, "little") >> count:
         raise Rejected(where, "a bit after the last node is set")
@@ -177,17 +182,25 @@ def read_words(machine: Machine, read: Tree, disjunct: Disjunct, node: Node, whe
 
 def read_slopes(machine: Machine, read: Tree, before: bytes, where: str) -> bytes:
     """The slopes of a leaf, given as differences modulo 256 from those of the leaf before."""
-    changes = machine.take(read.slopes, where)
-    slopes = bytes([(a + b) & 255 for a, b in zip(before, changes, strict=True)])
+    slopes = add_bytes(before, machine.take(read.slopes, where))
     if slopes and max(slopes) > 1 << SLOPE_BITS:
         raise Rejected(where, "a slope is above 1")
     return slopes
 
 
+def add_bytes(one: bytes, two: bytes) -> bytes:
+    """Sums modulo 256 of bytes at the same places: low seven bits are added, top bits without a carry."""
+    a, b, low = (int.from_bytes(data, "little") for data in (one, two, b"\x7f" * len(one)))
+    return (((a & low) + (b & low)) ^ ((a ^ b) & ~low)).to_bytes(len(one), "little")
+
+
 def named(read: Tree, slopes: bytes) -> dict[str, dict[int, int]]:
     """Slopes in the order of the listing, by ReLU and neuron."""
-    taken = iter(slopes)
-    return {name: {neuron: next(taken) for neuron in neurons} for name, neurons in read.listing}
+    result, start = {}, 0
+    for name, neurons in read.listing:
+        result[name] = dict(zip(neurons, slopes[start : start + len(neurons)], strict=True))
+        start += len(neurons)
+    return result
 
 
 def combination(
