@@ -5,7 +5,9 @@ import numpy as np
 import tlverify as tl
 from tlverify import nn, ops
 from tlverify.core import pytree
+from tlverify.train import flags
 
+flags.none(__doc__)
 rng = np.random.default_rng(0)
 model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
 params, x = model.init(rng), rng.normal(size=3).astype(np.float32)

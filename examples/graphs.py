@@ -10,7 +10,9 @@ import tlverify as tl
 from tlverify import nn, ops
 from tlverify.graph import ShapeError
 from tlverify.graph.dot import to_dot
+from tlverify.train import flags
 
+flags.none(__doc__)
 rng = np.random.default_rng(0)
 model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
 params = model.init(rng)

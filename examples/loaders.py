@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tlverify import data
+from tlverify.train import flags
 from tlverify.train.stream import StepStream
 
+flags.none(__doc__)
 rng = np.random.default_rng(0)
 folder = Path(tempfile.mkdtemp())
 digits, _ = data.digits()

@@ -4,12 +4,14 @@ import numpy as np
 
 import tlverify as tl
 from tlverify import ops
+from tlverify.train import flags
 
 
 def energy(w, x):
     return ops.sum(ops.square(ops.tanh(w @ x)))
 
 
+flags.none(__doc__)
 rng = np.random.default_rng(0)
 w, x = rng.normal(size=(3, 2)), rng.normal(size=2)
 

@@ -64,3 +64,13 @@ def test_example_runs(
 
 def test_every_example_is_tried() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} == set(RUNS)
+
+
+@pytest.mark.parametrize("name", ["autograd", "graphs", "loaders", "tensors"])
+def test_an_example_that_trains_nothing_refuses_flags(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--steps=3"])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    assert "unrecognized arguments: --steps=3" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from tlverify.core import Spec, grad, ops, trace
 from tlverify.graph import ShapeError
 
 X = np.arange(24.0).reshape(2, 3, 4)
-INDICES = hnp.basic_indices((2, 3, 4), allow_ellipsis=True, allow_newaxis=False)
+INDICES = hnp.basic_indices((2, 3, 4), allow_ellipsis=True, allow_newaxis=True)
 
 
 @given(INDICES)
@@ -41,9 +41,9 @@ def test_a_slice_of_everything_is_no_node():
         ((0, -4), "slice: index -4 is outside an axis of size 3"),
         ((0, 0, 0, 0), "slice: expected up to 3 indices and one ellipsis"),
         ((..., ...), "slice: expected up to 3 indices and one ellipsis"),
-        ((None,), "slice: expected integers, slices and one ellipsis, found None"),
-        ((True,), "slice: expected integers, slices and one ellipsis, found True"),
+        ((True,), "slice: expected integers, slices, None and one ellipsis, found True"),
         (([0, 1],), "slice: expected integers, slices"),
+        ((np.array([0, 1]),), r"ops.take\(x, indices, axis\) takes an array of indices, ops.where a mask"),
     ],
 )
 def test_indices_that_are_not_basic_are_errors(index, reason):

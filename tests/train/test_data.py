@@ -164,3 +164,22 @@ def test_digits_file_is_the_documented_one() -> None:
     folder = resources.files("tlverify.train") / "datasets"
     digest = hashlib.sha256((folder / "digits.npz").read_bytes()).hexdigest()
     assert digest in (folder / "digits.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda d: d.take(3), "take: expected a list of integers or of truth values, as in take([0, 3]), found int64"),
+        (lambda d: d.take([0.5]), "take: expected a list of integers or of truth values"),
+        (lambda d: d.take([0, 10]), "take: expected indices below 10, the number of examples, found 10"),
+        (lambda d: d.take(np.ones(3, bool)), "take: expected 10 truth values, one for each example, found 3"),
+        (
+            lambda d: d.split(0.2),
+            "split: expected a count of examples, found 0.2; for a fraction: int(0.2 * len(data))",
+        ),
+        (lambda d: d.split(2, 0), "split: rng: expected numpy.random.default_rng(seed), found 0"),
+    ],
+)
+def test_refused_choices(change, reason: str) -> None:
+    with pytest.raises(DataError, match=re.escape(reason)):
+        change(data.tensor_dataset(np.zeros((10, 2), np.float32), np.arange(10)))

@@ -100,6 +100,26 @@ def test_replay() -> None:
         rl.Replay(0, 1)
 
 
+class Endless:
+    """A world of one state in which every step is worth 1 and nothing is ever over."""
+
+    actions, features = 2, 1
+
+    def reset(self, rng):
+        return np.ones(1, np.float32)
+
+    def step(self, state, action):
+        return state, 1.0, False
+
+
+def test_an_episode_that_is_cut_off_counts_the_value_of_where_it_was() -> None:
+    """With gamma 1/2 the state is worth 2 for ever; were the cut an end, it would be worth 1."""
+    model, settings = rl.ActorCritic(1, 2, 8), rl.PPO(gamma=0.5, steps=32, batch_size=32, most=1)
+    params, sums = rl.train_ppo(Endless(), model, settings, 60, optim.Adam(0.02))
+    assert sums[-1] == 1.0
+    np.testing.assert_allclose(np.asarray(model(params, np.ones(1, np.float32)))[-1], 2.0, atol=0.1)
+
+
 def test_ppo_learns_the_grid() -> None:
     world = rl.GridWorld(3)
     settings = rl.PPO(steps=128, batch_size=64, most=50)

@@ -122,11 +122,56 @@ def test_data_that_do_not_fit(trainer: Trainer, dataset: data.Dataset, error: ty
         ({"epochs": 1, "steps": 1}, "expected either epochs or steps, found epochs=1, steps=1"),
         ({"steps": 0}, "expected one step or more, found epochs=None, steps=0"),
         ({"epochs": 1, "batch_size": 0}, "expected a batch_size of 1 or more"),
+        ({"epochs": 1.5}, "train: epochs: expected an integer, found float"),
+        ({"steps": 1, "schedule": "cosine"}, "train: schedule: expected a schedule such as optim.cosine, found str"),
+        ({"steps": 1, "callbacks": print}, "train: callbacks: expected a list of Callbacks, found builtin"),
+        ({"steps": 1, "evaluation": POINTS}, "train: evaluation: expected a Dataset, .*, found ndarray"),
+        ({"steps": 1, "checkpoints": "runs"}, r"train: checkpoints: expected Checkpoints\(folder\), found str"),
+        ({"steps": 1, "logs": "log.csv"}, "train: logs: expected a list of logs such as .*, found str"),
+        ({"steps": 1, "stop_early": 3}, "train: stop_early: expected EarlyStopping.*, found int"),
+        ({"steps": 1, "probes": POINTS}, "train: probes: expected a list of Probe, found ndarray"),
     ],
 )
 def test_refused_arguments(arguments: dict[str, int], reason: str) -> None:
     with pytest.raises(TlverifyError, match=reason):
         Trainer(CLASSIFIER).train(QUADRANTS, **arguments)
+
+
+def test_data_and_models_of_another_kind() -> None:
+    with pytest.raises(TlverifyError, match=r"train: data: expected a Dataset, as of .*, found tuple"):
+        Trainer(CLASSIFIER).train((POINTS, POINTS), steps=1)  # type: ignore[arg-type]
+    with pytest.raises(TlverifyError, match=r"the model has no init\(rng\); give its parameters"):
+        Trainer(lambda params, x: x).train(QUADRANTS, steps=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"optimizer": "adam"}, "optimizer: expected one such as optim.Adam.*, found 'adam'"),
+        ({"optimizer": optim.Adam}, "optimizer: expected one such as optim.Adam.*, found Adam"),
+        ({"seed": "x"}, "seed: expected an integer >= 0, found 'x'"),
+        ({"loss": "mse"}, "loss: expected a function of outputs and targets, .*, found 'mse'"),
+    ],
+)
+def test_refused_settings(arguments, reason: str) -> None:
+    with pytest.raises(TlverifyError, match=f"Trainer: {reason}"):
+        Trainer(CLASSIFIER, **arguments)
+
+
+class Scale:
+    """A layer without a text of its own."""
+
+    def init(self, rng):
+        return {"gain": np.ones(4, np.float32)}
+
+    def __call__(self, params, x):
+        return x * params["gain"]
+
+
+def test_a_layer_of_ones_own_has_no_address_in_its_text() -> None:
+    assert nn.layer_text(nn.Sequential(nn.Linear(2, 4), Scale())) == "Sequential(Linear(2, 4), Scale)"
+    assert nn.layer_text(Scale()) == "Scale"
+    assert nn.layer_text(lambda params, x: x) == "<lambda>"
 
 
 def test_an_unknown_task() -> None:

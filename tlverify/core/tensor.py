@@ -89,9 +89,6 @@ class Tensor:
     trace: Trace
     name: str
 
-    __array_ufunc__ = None
-    __array_priority__ = 1000
-
     @property
     def type(self) -> Type:
         return self.trace.type_of(self.name)
@@ -175,14 +172,49 @@ class Tensor:
     def __lt__(self, other: Any) -> Any:
         return functions.greater(other, self)
 
+    def __ge__(self, other: Any) -> Any:
+        return ops.greater_equal(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return ops.less_equal(self, other)
+
     def __eq__(self, other: object) -> Any:
         return functions.equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return ops.logical_not(functions.equal(self, other))
 
     __hash__ = None  # type: ignore[assignment]
     __iter__ = None
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self} has no value while it is traced; use ops.where instead of if")
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(f"{self} has no value while it is traced; return it from the traced function instead")
+
+    __int__ = __float__
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"len: expected one axis or more, found {self}")
+        return self.shape[0]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        remedy = _PYTORCH.get(name, name)
+        hint = f"; write ops.{remedy}(x, ...)" if not name.startswith("_") and hasattr(ops, remedy) else ""
+        raise AttributeError(f"a traced Tensor has no {name!r}{hint}")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = _UFUNCS.get(ufunc.__name__)
+        if name is None or method != "__call__" or kwargs:
+            raise _no_numpy(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
+        return getattr(ops, name)(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in (np.shape, np.ndim):
+            return getattr(self, function.__name__)
+        raise _no_numpy(function.__name__)
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self} has no value while it is traced; use tlverify.ops instead of NumPy")
@@ -191,5 +223,36 @@ class Tensor:
         return f"Tensor({self.name}: {self.type})"
 
 
+def _no_numpy(name: str) -> TypeError:
+    name_here = _PYTORCH.get(name, name)
+    remedy = f"ops.{name_here}" if hasattr(ops, name_here) else "the functions of tlverify.ops"
+    return TypeError(f"numpy.{name} does not work on a Tensor while it is traced; use {remedy}")
+
+
+_SAME = (
+    *("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sign", "square", "maximum", "minimum", "matmul"),
+    *("greater", "less", "greater_equal", "less_equal", "equal", "logical_and", "logical_or", "logical_not"),
+)
+_UFUNCS = {name: name for name in _SAME} | {
+    "absolute": "abs",
+    "add": "add",
+    "divide": "div",
+    "multiply": "mul",
+    "negative": "neg",
+    "power": "pow",
+    "subtract": "sub",
+}
+"""The functions of NumPy that are ops on a Tensor."""
+_PYTORCH = {
+    "astype": "cast",
+    "concatenate": "concat",
+    "float": "cast",
+    "permute": "transpose",
+    "unsqueeze": "expand_dims",
+    "view": "reshape",
+}
+"""Other names, in NumPy and PyTorch, of ops."""
+
 # The functions are written over Tensor, and the operators of Tensor are those functions.
+from tlverify.core import ops  # noqa: E402
 from tlverify.core.ops import functions  # noqa: E402

@@ -90,6 +90,13 @@ def parse(
     return Flags(**found, chosen=chosen)
 
 
+def none(description: str | None = None, arguments: Sequence[str] | None = None) -> None:
+    """For a script without flags: --help describes it, and any flag ends the program with exit code 2."""
+    argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(
+        arguments
+    )
+
+
 def _positive(text: str) -> int:
     value = int(text) if text.lstrip("+-").isdecimal() else 0
     if value < 1:

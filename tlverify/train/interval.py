@@ -125,6 +125,9 @@ def conv2d(x: Operand, weight: Operand, bias: Operand, **attributes: Any) -> Box
 
 def batch_norm(x: Operand, *statistics: Operand, **attributes: Any) -> Box:
     """As linear: the radius is multiplied by |scale| / sqrt(variance + epsilon)."""
+    if any(isinstance(statistic, Box) for statistic in statistics[:2]):
+        reason = "its mean and variance are those of the batch, which the bounds would have to follow"
+        raise TlverifyError(f"interval arithmetic: batch_norm in training: {reason}; leave the layer out of the model")
     for role, statistic in zip(("mean", "variance", "scale", "bias"), statistics, strict=True):
         _require_point("batch_norm", role, statistic)
     mean, variance, scale, bias = statistics

@@ -26,3 +26,9 @@ class TrainState:
     params: Any
     buffers: Any
     optimizer: Any
+
+
+def expect(argument: str, value: object, kind: Any, expected: str) -> None:
+    """TlverifyError unless `value` is of `kind`: `argument` says whose it is, `expected` what to give."""
+    if not isinstance(value, kind):
+        raise TlverifyError(f"{argument}: expected {expected}, found {type(value).__name__}")

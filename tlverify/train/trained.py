@@ -17,6 +17,7 @@ from tlverify.graph import Graph, Shape, TlverifyError, digest, save_graph
 from tlverify.train import metrics
 from tlverify.train.data import Array, Dataset
 from tlverify.train.report import Report
+from tlverify.train.state import expect
 
 if TYPE_CHECKING:
     from tlverify.certify import Result
@@ -98,9 +99,10 @@ class Trained:
         epsilon: Number,
         index: Sequence[int] | None = None,
         timeout: float | None = 60.0,
+        clip: tuple[Number, Number] = (0, 1),
         semantics: Semantics = "float32",
     ) -> Iterator[Result]:
-        """The verdict on the robustness of each example (or those at `index`) within `epsilon` and [0, 1].
+        """The verdict on the robustness of each example (or those at `index`) within `epsilon` and `clip`.
 
         Each `verified` comes with a certificate that the kernel has accepted, each `falsified` with a counterexample
         that it has replayed. It holds for every float32 execution, unless `semantics` says otherwise (as in
@@ -108,9 +110,16 @@ class Trained:
         """
         from tlverify.certify import certify, robustness
 
+        expect("certify: data", data, Dataset, "a Dataset, as of data.tensor_dataset(x, y)")
+        expect("certify: clip", clip, tuple | list, "the least and the greatest value of an input, as (0, 1)")
+        if not data.labelled:
+            raise TlverifyError(
+                "certify: expected labels, found targets; tlverify.certify.certify proves what else holds"
+            )
         chosen = data if index is None else data.take(list(index))
         graph = self.graph
-        return certify(graph, robustness(graph, chosen.x, chosen.y, epsilon, semantics=semantics), timeout=timeout)
+        claims = robustness(graph, chosen.x, chosen.y, epsilon, clip, semantics)
+        return certify(graph, claims, timeout=timeout)
 
     def summary(self) -> str:
         """The layers with shapes and parameter counts, the training, and the digest."""
@@ -119,7 +128,7 @@ class Trained:
 
     def __repr__(self) -> str:
         steps = len(self.report.losses)
-        return f"Trained({self.trainer.model}, {steps} steps, digest {self.digest[:12]})"
+        return f"Trained({nn.layer_text(self.trainer.model)}, {steps} steps, digest {self.digest[:12]})"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>{self.report.curve()}"

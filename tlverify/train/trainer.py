@@ -21,7 +21,7 @@ from tlverify.train.order import ShuffledBatches
 from tlverify.train.probe import Probe, ProbeResult
 from tlverify.train.progress import progress_bar
 from tlverify.train.report import Report
-from tlverify.train.state import StopTraining, TrainingError, TrainState
+from tlverify.train.state import StopTraining, TrainingError, TrainState, expect
 from tlverify.train.stepper import Batch, Stepper
 from tlverify.train.stream import StepStream
 from tlverify.train.trained import Trained
@@ -71,6 +71,16 @@ class Trainer:
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
+
+        if isinstance(self.optimizer, type) or not hasattr(self.optimizer, "update"):
+            found = getattr(self.optimizer, "__name__", repr(self.optimizer))
+            raise TlverifyError(f"Trainer: optimizer: expected one such as optim.Adam(lr=0.001), found {found}")
+        loss: object = self.loss
+        if loss is not None and not callable(loss):
+            expected = "a function of outputs and targets, such as losses.cross_entropy"
+            raise TlverifyError(f"Trainer: loss: expected {expected}, found {loss!r}")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise TlverifyError(f"Trainer: seed: expected an integer >= 0, found {self.seed!r}")
 
     @property
     def objective(self) -> Objective:
@@ -128,9 +138,22 @@ class Trainer:
         was cut off goes on from the last one with the same result, to the bit. `fast_dev_run` does one step of
         everything. TrainingError at the first step with a loss that is not finite.
         """
+        hooks = (callbacks,) if isinstance(callbacks, Callbacks) else callbacks
+        expect("train: data", data, Dataset | StepStream, "a Dataset, as of data.tensor_dataset(x, y), or a StepStream")
+        expect("train: evaluation", evaluation, Dataset | None, "a Dataset, as of data.tensor_dataset(x, y)")
+        expect("train: schedule", schedule, Callable, "a schedule such as optim.cosine")
+        expect("train: augment", augment, Callable | None, "a function of a batch and a numpy Generator")
+        expect("train: stop_early", stop_early, EarlyStopping | None, "EarlyStopping(...)")
+        expect("train: checkpoints", checkpoints, Checkpoints | None, "Checkpoints(folder)")
+        for argument, given, kind_of in (("callbacks", hooks, Callbacks), ("probes", probes, Probe)):
+            expect(f"train: {argument}", given, Sequence, f"a list of {kind_of.__name__}")
+            for item in given:
+                expect(f"train: {argument}", item, kind_of, f"a list of {kind_of.__name__}")
+        expect("train: logs", logs, list | tuple, "a list of logs such as JsonLines(path)")
+        if params is None and not hasattr(self.model, "init"):
+            raise TlverifyError("train: the model has no init(rng); give its parameters, as in params={'w': ...}")
         init_rng, order_rng, augment_rng = np.random.default_rng(self.seed).spawn(3)
         first = pytree.map(np.asarray, self.model.init(init_rng) if params is None else params)
-        hooks = (callbacks,) if isinstance(callbacks, Callbacks) else tuple(callbacks)
         if isinstance(data, StepStream):
             total, order = _stream_steps(epochs, steps, accumulate), None
         else:
@@ -250,6 +273,8 @@ def _check_data(trainer: Trainer, params: Any, data: Dataset) -> None:
 
 def _steps(epochs: int | None, steps: int | None, batch_size: int, examples: int, accumulate: int) -> int:
     found = f"found epochs={epochs}, steps={steps}, batch_size={batch_size}"
+    for name, value in (("epochs", epochs), ("steps", steps), ("batch_size", batch_size), ("accumulate", accumulate)):
+        expect(f"train: {name}", value, int | np.integer | None, "an integer")
     if batch_size < 1:
         raise TlverifyError(f"train: expected a batch_size of 1 or more, {found}")
     if accumulate < 1:
@@ -263,6 +288,7 @@ def _steps(epochs: int | None, steps: int | None, batch_size: int, examples: int
 
 
 def _stream_steps(epochs: int | None, steps: int | None, accumulate: int) -> int:
+    expect("train: steps", steps, int | np.integer | None, "an integer")
     if epochs is not None or steps is None or steps < 1 or accumulate < 1:
         raise TlverifyError(f"train: expected steps of 1 or more for a stream, found epochs={epochs}, steps={steps}")
     return steps
@@ -302,7 +328,7 @@ def _settings(
 ) -> dict[str, str]:
     """What must be the same for a training to be taken up again."""
     return {
-        "model": str(trainer.model),
+        "model": nn.layer_text(trainer.model),
         "task": trainer.task,
         "optimizer": str(trainer.optimizer),
         "seed": str(trainer.seed),

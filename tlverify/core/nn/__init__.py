@@ -38,6 +38,7 @@ from tlverify.core.nn.export import summary as summary
 from tlverify.core.nn.layers import Flatten as Flatten
 from tlverify.core.nn.layers import Layer as Layer
 from tlverify.core.nn.layers import Linear as Linear
+from tlverify.core.nn.layers import layer_text as layer_text
 from tlverify.core.nn.mamba import Mamba as Mamba
 from tlverify.core.nn.normalization import BatchNorm as BatchNorm
 from tlverify.core.nn.normalization import BatchNorm1d as BatchNorm1d

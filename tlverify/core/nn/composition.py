@@ -11,7 +11,7 @@ import numpy as np
 
 from tlverify.core import ops
 from tlverify.core.nn import state as stateful
-from tlverify.core.nn.layers import Layer, Params, check_layer, require_layer
+from tlverify.core.nn.layers import Layer, Params, check_layer, layer_text, require_layer
 from tlverify.core.nn.shapes import PartialShape, agree, shape_text
 from tlverify.graph import GraphError, ShapeError
 
@@ -73,7 +73,7 @@ class Sequential:
         return shape
 
     def __str__(self) -> str:
-        return f"Sequential({', '.join(str(layer) for layer in self.layers)})"
+        return f"Sequential({', '.join(map(layer_text, self.layers))})"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Residual:
         return result if shape[:1] == (...,) else shape
 
     def __str__(self) -> str:
-        return f"Residual({self.layer})"
+        return f"Residual({layer_text(self.layer)})"
 
 
 @dataclass(frozen=True, init=False)
@@ -162,7 +162,7 @@ class Parallel:
         return functools.reduce(ops.add, results) if self.concat is None else ops.concat(results, self.concat)
 
     def __str__(self) -> str:
-        return f"Parallel({', '.join(str(layer) for layer in self.layers)})"
+        return f"Parallel({', '.join(map(layer_text, self.layers))})"
 
 
 @dataclass(frozen=True)

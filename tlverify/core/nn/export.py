@@ -9,7 +9,7 @@ import numpy as np
 
 from tlverify.core import pytree
 from tlverify.core.nn.composition import Sequential
-from tlverify.core.nn.layers import check_layer
+from tlverify.core.nn.layers import check_layer, layer_text
 from tlverify.core.nn.shapes import PartialShape, shape_text
 from tlverify.core.nn.state import apply as apply_model
 from tlverify.core.ops.apply import apply
@@ -66,7 +66,7 @@ def summary(model: Any, input_shape: int | Sequence[int]) -> str:
         leaves, _ = pytree.flatten(layer.init(np.random.default_rng(0)))
         count = sum(int(leaf.size) for leaf in leaves)
         total += count
-        rows.append((str(i), str(layer), shape_text(shape), f"{count:,}" if count else ""))
+        rows.append((str(i), layer_text(layer), shape_text(shape), f"{count:,}" if count else ""))
     rows.append(("", "total", "", f"{total:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,6 +35,11 @@ class Layer(Protocol):
 def check_layer(layer: Any, shape: PartialShape) -> PartialShape:
     """The shape of the result, unknown where the layer has no `check`."""
     return layer.check(shape) if hasattr(layer, "check") else (...,)
+
+
+def layer_text(layer: Any) -> str:
+    """str(layer), with the name alone of a function or an object that has no text of its own: no address in memory."""
+    return re.sub(r"<(?:[\w ]+ )?(?:[\w<>]+\.)*([\w<>]+?)(?: object)? at 0x[0-9a-f]+>", r"\1", str(layer))
 
 
 def require_layer(owner: str, i: int, layer: Any) -> None:

@@ -8,11 +8,13 @@ import operator
 from collections.abc import Sequence
 from types import EllipsisType
 
+import numpy as np
+
 from tlverify.core.ops.apply import Value, apply, as_value, same_dtype
 from tlverify.graph import Shape, ShapeError
 from tlverify.graph.ops import fraction_text
 
-Index = int | builtins.slice | EllipsisType
+Index = int | builtins.slice | EllipsisType | None
 
 
 def concat(values: Sequence[Value], axis: int = 0) -> Value:
@@ -25,10 +27,15 @@ def concat(values: Sequence[Value], axis: int = 0) -> Value:
 
 
 def slice(x: Value, *index: Index) -> Value:
-    """x[index] for integers, slices with a step of at least 1, and one ellipsis, by NumPy's rules."""
+    """x[index] for integers, slices with a step of at least 1, None, and one ellipsis, by NumPy's rules."""
     x = as_value(x)
     starts, stops, steps, shape = [], [], [], []
-    for size, item in zip(x.shape, _expanded(index, x), strict=True):
+    sizes = iter(x.shape)
+    for item in _expanded(index, x):
+        if item is None:
+            shape.append(1)
+            continue
+        size = next(sizes)
         if isinstance(item, builtins.slice):
             start, stop, step = item.indices(size)
             if step < 1:
@@ -71,20 +78,21 @@ def pad_axes(x: Value, before: Shape, after: Shape, value: float = 0.0) -> Value
     return apply("pad", x, before=before, after=after, value=fraction_text(value, str(x.dtype), "pad: value"))
 
 
-def _expanded(index: tuple[Index, ...], x: Value) -> list[int | builtins.slice]:
-    """One integer or slice for each axis of x."""
-    given: list[int | builtins.slice] = []
+def _expanded(index: tuple[Index, ...], x: Value) -> list[int | builtins.slice | None]:
+    """One integer or slice for each axis of x, and None for each new axis."""
+    given: list[int | builtins.slice | None] = []
     places = [i for i, item in enumerate(index) if item is ...]
-    missing = x.ndim - (len(index) - len(places))
+    missing = x.ndim - sum(item is not None and item is not ... for item in index)
     if len(places) > 1 or missing < 0:
         raise ShapeError(f"slice: expected up to {x.ndim} indices and one ellipsis, found {list(index)}")
     for item in index if places else (*index, ...):
         if item is ...:
             given += [builtins.slice(None)] * missing
-        elif isinstance(item, builtins.slice):
+        elif item is None or isinstance(item, builtins.slice):
             given.append(item)
-        elif isinstance(item, bool) or not hasattr(item, "__index__"):
-            raise ShapeError(f"slice: expected integers, slices and one ellipsis, found {item!r}")
+        elif isinstance(item, bool) or not hasattr(item, "__index__") or np.ndim(item):
+            remedy = "ops.take(x, indices, axis) takes an array of indices, ops.where a mask"
+            raise ShapeError(f"slice: expected integers, slices, None and one ellipsis, found {item!r}; {remedy}")
         else:
             given.append(operator.index(item))
     return given

@@ -49,8 +49,10 @@ class Dataset:
         return int(self.y.max()) + 1
 
     def take(self, indices: npt.ArrayLike | slice) -> Dataset:
-        """The examples at `indices`, in that order."""
+        """The examples at `indices` (a slice, integers, or n truth values), in that order. DataError for others."""
         index = indices if isinstance(indices, slice) else np.asarray(indices)
+        if not isinstance(index, slice):
+            _check_indices(index, len(self))
         x, y = self.x[index], self.y[index]
         for array in (x, y):
             array.setflags(write=False)
@@ -58,6 +60,12 @@ class Dataset:
 
     def split(self, count: int, rng: np.random.Generator | None = None) -> tuple[Dataset, Dataset]:
         """`count` examples and the rest: the first ones, or those that a permutation by `rng` puts first."""
+        if not isinstance(count, int | np.integer) or isinstance(count, bool):
+            raise DataError(
+                f"split: expected a count of examples, found {count!r}; for a fraction: int(0.2 * len(data))"
+            )
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise DataError(f"split: rng: expected numpy.random.default_rng(seed), found {rng!r}")
         if not 0 < count < len(self):
             raise DataError(f"split: expected a count between 1 and {len(self) - 1}, found {count}")
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
@@ -129,6 +137,17 @@ def loader(
     for start in range(0, end, batch_size):
         index = order[start : start + batch_size]
         yield dataset.x[index], dataset.y[index]
+
+
+def _check_indices(index: Array, examples: int) -> None:
+    if index.ndim != 1 or not (np.issubdtype(index.dtype, np.integer) or index.dtype == np.bool_):
+        found = f"found {index.dtype} of shape {index.shape}"
+        raise DataError(f"take: expected a list of integers or of truth values, as in take([0, 3]), {found}")
+    if index.dtype == np.bool_:
+        if len(index) != examples:
+            raise DataError(f"take: expected {examples} truth values, one for each example, found {len(index)}")
+    elif (wrong := index[(index < -examples) | (index >= examples)]).size:
+        raise DataError(f"take: expected indices below {examples}, the number of examples, found {wrong[0]}")
 
 
 def _floats(name: str, array: Array) -> Array:

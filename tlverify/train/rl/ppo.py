@@ -61,7 +61,7 @@ class PPO:
     epochs: int = 6
     batch_size: int = 128
     most: int = 500
-    """Steps after which an episode is cut off."""
+    """Steps after which an episode is cut off. It is not over: the value of the state it was left in counts."""
 
 
 def advantages(rewards: Array, values: Array, over: Array, after: float, gamma: float, trace: float) -> Array:
@@ -117,6 +117,8 @@ def train_ppo(
             after, reward, over = environment.step(observed, action)
             total, length = total + reward, length + 1
             cut = over or length >= settings.most
+            if cut and not over:
+                reward += settings.gamma * float(np.asarray(model(params, after))[-1])
             rows.append((observed, action, log_p[action], float(outputs[-1]), reward, cut))
             observed = after
             if cut:
