@@ -228,6 +228,17 @@ def run_example(context: typer.Context, name: Annotated[str, typer.Argument(help
     run(name, context.args)
 
 
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this installation runs on (versions, processor, BLAS, GPU, extras), and test it in about two seconds.
+
+    Exit code 0, or 70 if a test fails.
+    """
+    from tlverify.cli.doctor import doctor
+
+    doctor(json)
+
+
 contract = typer.Typer(name="contract", help="What a claim about float32 takes for granted.", no_args_is_help=True)
 app.add_typer(contract)
 
