@@ -278,6 +278,7 @@ def what_has_no_contract_is_refused(kernel) -> None:
         ("depth", 1 << 20),
     ):
         refuses(kernel, lambda f=field, v=value: contract_of(kernel, {**CONTRACTS[0], f: v}), field)
+    refuses(kernel, lambda: contract_of(kernel, {**CONTRACTS[3], "depth": 40}), "depth is 0")
     refuses(kernel, lambda: contract_of(kernel, CONTRACTS[0]).relative(1 << 23), "too long")
 
 

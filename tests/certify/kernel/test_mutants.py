@@ -235,6 +235,7 @@ MUTANTS = [
     ("gamma of any length", "contract", "if count * unit >= Fraction(1, 4):", "if False:", "what_has_no_contract_is_refused"),
     ("subnormal operands rounded for free", "contract", "else LEAST_TF32", "else LEAST", "subnormal_operands_lose_bits"),
     ("any rounding", "contract", "if found not in known:", "if False:", "what_has_no_contract_is_refused"),
+    ("depth of tensor cores", "contract", 'if depth and operands != "float32":', "if False:", "what_has_no_contract_is_refused"),
     ("any depth", "contract", "if not 0 <= depth < 1 << 20:", "if False:", "what_has_no_contract_is_refused"),
     ("any number is a float32", "contract", "return odd.bit_length() <= DIGITS and", "return True or", "what_has_no_contract_is_refused"),
     ("float32 without its largest", "contract", "abs(value) < Fraction(2) ** 128", "True", "what_has_no_contract_is_refused"),

@@ -92,6 +92,8 @@ def read_contract(data: Any) -> Contract:
             raise Malformed(f"contract: {what} {found[:40]!r} is not one of {', '.join(known)}")
     if not 0 <= depth < 1 << 20:
         raise Malformed("contract: depth is from 0, which stands for any, to 2^20")
+    if depth and operands != "float32":
+        raise Malformed("contract: depth is 0 for operands in TF32, whose hardware adds blocks of products at once")
     return Contract(rounding, subnormals, operands, depth)
 
 
