@@ -35,7 +35,7 @@ BLOCK = 1024  # parts bounded together
 PHASE_LIMIT = 12  # unstable neurons up to which phases are split
 ATTACK_SHARE = 0.2  # of the time, for the first ATTACKS rounds; then a fifth of that
 ATTACKS = 12
-ORDERED = 1  # attacks after which orders of summation are tried, in claims about float32
+ORDERED = 4  # attacks after which orders of summation are tried, in claims about float32; or when the search ends
 
 
 def propose_boxes(
@@ -49,6 +49,7 @@ def propose_boxes(
     )
     has_points = holds_points(claim, inner[:, 0], inner[:, 1], search)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
+    worst: tuple[Floats, float] | None = None
     for found in branch(root, search):
         if isinstance(found, Tree):
             yield certificate.proof(claim.digest, *_steps(root, found))
@@ -67,10 +68,14 @@ def propose_boxes(
             rounds += 1
             search.log.append(f"attack {rounds}: {reached:.3g}")
             score = np.array([reached])
-            if reached < 0 and rounds <= ORDERED:
+            worst = best, reached
+            if reached < 0 and rounds == ORDERED:
                 yield from broken(program, root.error, claim, reached, [parts_of(layers, best)], search.late)
         if score.max() >= 0:
             yield certificate.witness(claim.digest, parts_of(layers, best), claim.sequential)
+    if worst is not None and rounds < ORDERED:
+        point, reached = worst
+        yield from broken(program, root.error, claim, reached, [parts_of(layers, point)], search.late)
 
 
 def parts_of(layers: Layers, point: Floats) -> list[Floats]:
