@@ -117,10 +117,10 @@ def check_in(name: str, program: kernel.Program, claim: bytes, certificate: byte
     return kernel.Accepted("verified", str(statement), statement.digest, program.digest, None)
 
 
-def accept(program: kernel.Program, claim: bytes, certificate: bytes) -> tuple[kernel.Accepted, str]:
-    """What a certificate proves, and in which arithmetic: the suited one, or `interval` where that one's bound is too
-    weak only by its rounding. Raises as `check_in` does."""
-    name = suited(program, certificate)
+def accept(program: kernel.Program, claim: bytes, certificate: bytes, name: str = "") -> tuple[kernel.Accepted, str]:
+    """What a certificate proves, and in which arithmetic: the suited one, whose name may be given, or `interval` where
+    that one's bound is too weak only by its rounding. Raises as `check_in` does."""
+    name = name or suited(program, certificate)
     try:
         return check_in(name, program, claim, certificate), name
     except kernel.Rejected as rejection:
@@ -134,16 +134,14 @@ def accept(program: kernel.Program, claim: bytes, certificate: bytes) -> tuple[k
 
 def answer(name: str, program: kernel.Program, claim: bytes, certificate: bytes) -> Answer:
     """What one arithmetic says, or with the name "auto" the suited one. Raises AbsentArithmetic."""
-    if name == AUTO:
-        first = answer(suited(program, certificate), program, claim, certificate)
-        if first.verdict == "rejected" and TOO_WEAK in first.reason and first.arithmetic != "interval":
-            second = answer("interval", program, claim, certificate)
-            return second if second.accepted else first
-        return first
-    begin = time.perf_counter()
+    begin, auto = time.perf_counter(), name == AUTO
+    name = suited(program, certificate) if auto else name
     accepted, reason, step, refutes = None, "", "", False
     try:
-        accepted = check_in(name, program, claim, certificate)
+        if auto:
+            accepted, name = accept(program, claim, certificate, name)
+        else:
+            accepted = check_in(name, program, claim, certificate)
         verdict = accepted.verdict
         refutes = verdict == "falsified"
     except Undecided as rejection:
