@@ -66,9 +66,9 @@ def test_certify_within_a_range(trained: Trained) -> None:
     (result,) = trained.certify(outside, "1/1000000", clip=(-2, 1))
     assert result.verdict in ("verified", "falsified")
     with pytest.raises(TlverifyError, match="certify: clip: expected the least and the greatest"):
-        trained.certify(DATA, 0.1, clip=1)  # type: ignore[arg-type]
+        trained.certify(DATA, 0.1, clip=1)
     with pytest.raises(TlverifyError, match=r"certify: data: expected a Dataset, .*, found ndarray"):
-        trained.certify(DATA.x, 0.1)  # type: ignore[arg-type]
+        trained.certify(DATA.x, 0.1)
     targets = data.tensor_dataset(DATA.x, np.zeros((len(DATA), 4)))
     with pytest.raises(TlverifyError, match="certify: expected labels, found targets"):
         trained.certify(targets, 0.1)

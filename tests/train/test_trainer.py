@@ -139,9 +139,9 @@ def test_refused_arguments(arguments: dict[str, int], reason: str) -> None:
 
 def test_data_and_models_of_another_kind() -> None:
     with pytest.raises(TlverifyError, match=r"train: data: expected a Dataset, as of .*, found tuple"):
-        Trainer(CLASSIFIER).train((POINTS, POINTS), steps=1)  # type: ignore[arg-type]
+        Trainer(CLASSIFIER).train((POINTS, POINTS), steps=1)
     with pytest.raises(TlverifyError, match=r"the model has no init\(rng\); give its parameters"):
-        Trainer(lambda params, x: x).train(QUADRANTS, steps=1)  # type: ignore[arg-type]
+        Trainer(lambda params, x: x).train(QUADRANTS, steps=1)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_layer_of_ones_own_has_no_address_in_its_text() -> None:
 
 def test_an_unknown_task() -> None:
     with pytest.raises(TlverifyError, match=r"task: expected .*, cross_entropy or custom, found 'ranking'"):
-        Trainer(CLASSIFIER, "ranking")  # type: ignore[arg-type]
+        Trainer(CLASSIFIER, "ranking")
 
 
 def test_the_trainer_is_unchanged() -> None:

@@ -6,6 +6,7 @@ import importlib
 import json
 import platform
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from tlverify.certify.claim import SEMANTICS, in_words
 from tlverify.cli.output import print_json
 from tlverify.core.binary32.accuracy import FUNCTIONS, LAST, measure
 from tlverify.graph import TlverifyError, write_atomic
-from tlverify.train.progress import progress_bar
+from tlverify.train.progress import Update, progress_bar
 
 
 def show(as_json: bool) -> None:
@@ -44,7 +45,7 @@ def measure_functions(backend: str, functions: str, every: int, out: Path | None
     found: dict[str, Any] = {}
     for name in names:
         with progress_bar(name, LAST) as update:
-            result = measure(name, every, lambda done, show=update: show(done, ""), xp)  # type: ignore[misc]
+            result = measure(name, every, partial(_show, update), xp)
         found[name] = {key: value for key, value in asdict(result).items() if key != "function"}
         if out is not None:  # as they come, so that an interruption loses one
             write_atomic(out, json.dumps(_table(backend, xp, every, found), indent=2).encode())
@@ -55,6 +56,10 @@ def measure_functions(backend: str, functions: str, every: int, out: Path | None
     for name, row in found.items():
         table.add_row(name, f"{row['ulps']:.4f}", f"{row['at']:.9g}", f"{row['inputs']:,}", str(row["special"]))
     Console().print(table)
+
+
+def _show(update: Update, done: int) -> None:
+    update(done, "")
 
 
 def _table(backend: str, xp: ModuleType, every: int, found: dict[str, Any]) -> dict[str, Any]:
