@@ -106,6 +106,17 @@ def plain(graph: Graph, table: Table, slopes: dict[str, np.ndarray], leaves: int
     return time.process_time() - begin
 
 
+def statement_of(title: str) -> tuple[Graph, claim.Claim]:
+    """A network and the claim about it: an output stays below 10^6 around a point."""
+    sizes, epsilon = NETWORKS[title]
+    rng = np.random.default_rng(0)
+    graph = network(sizes, rng)
+    center = rng.random(sizes[0]).astype("float32")
+    low, high = center - np.float32(epsilon), center + np.float32(epsilon)
+    bad = [[claim.Inequality(((f"linear_{len(sizes) - 2}", 0, Fraction(1)),), Fraction(10**6))]]
+    return graph, claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--leaves", type=int, default=8192)
@@ -115,13 +126,8 @@ def main() -> None:
         f"{'network':>14} {'arithmetic':>11} {'leaves':>7} {'leaves/s':>9} {'us/leaf':>8} {'to float64':>10} "
         f"{'bytes/leaf':>10}"
     )
-    for title, (sizes, epsilon) in NETWORKS.items():
-        rng = np.random.default_rng(0)
-        graph = network(sizes, rng)
-        center = rng.random(sizes[0]).astype("float32")
-        low, high = center - np.float32(epsilon), center + np.float32(epsilon)
-        bad = [[claim.Inequality(((f"linear_{len(sizes) - 2}", 0, Fraction(1)),), Fraction(10**6))]]
-        statement = claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
+    for title in NETWORKS:
+        graph, statement = statement_of(title)
         program = kernel.read_program(*to_bytes(graph))
         for name, engine in {"exact": kernel.EXACT, "fast": fast(), "fast+verify": fast(verify_products=True)}.items():
             leaves = arguments.exact_leaves if name == "exact" else arguments.leaves

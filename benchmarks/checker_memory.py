@@ -13,13 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.checker import NETWORKS, network, proof
-from tlverify.certify import claim, kernel
+from benchmarks.checker import proof, statement_of
+from tlverify.certify import kernel
 from tlverify.certify.fast import fast
 from tlverify.graph import to_bytes
 
@@ -28,14 +27,8 @@ FILES = ("graph", "parameters", "claim", "certificate")
 
 def write(folder: Path, leaves: int) -> None:
     """The four files of a tree of this many leaves."""
-    sizes, epsilon = NETWORKS["5-50x6-5"]
-    rng = np.random.default_rng(0)
-    graph = network(sizes, rng)
-    center = rng.random(sizes[0]).astype("float32")
-    low, high = center - np.float32(epsilon), center + np.float32(epsilon)
-    bad = [[claim.Inequality(((f"linear_{len(sizes) - 2}", 0, Fraction(1)),), Fraction(10**6))]]
-    statement = claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
-    certificate = proof(graph, statement, leaves, rng)[0]
+    graph, statement = statement_of("5-50x6-5")
+    certificate = proof(graph, statement, leaves, np.random.default_rng(1))[0]
     for name, data in zip(FILES, (*to_bytes(graph), statement.data, certificate), strict=True):
         (folder / name).write_bytes(data)
 
