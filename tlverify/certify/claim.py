@@ -73,23 +73,6 @@ class Claim:
     bad: tuple[tuple[Inequality, ...], ...]
     semantics: Semantics = "real"
 
-    def snapped(self, point: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """A point, all inputs flat in one vector, moved to where the claim has points: to the nearest levels where an
-        input has some, to the nearest float32 numbers if it is about these, else as it is."""
-        if self.semantics != "real":
-            point = point.astype(np.float32).astype(np.float64)
-        if not any("divisor" in region for region in self.region):
-            return point
-        result, start = np.array(point, np.float64), 0
-        for region in self.region:
-            size, divisor = len(self.lower[region["input"]]), region.get("divisor")
-            if divisor is not None:
-                part = slice(start, start + size)
-                numbers = np.clip(np.rint(result[part] * divisor), region["lower"], region["upper"])
-                result[part] = (numbers.astype(np.float32) / np.float32(divisor)).astype(np.float64)
-            start += size
-        return result
-
     def under(self, semantics: Semantics) -> Claim:
         """The same about another arithmetic: a name in SEMANTICS, or a contract."""
         return replace(self, semantics=read_semantics(semantics))

@@ -12,7 +12,8 @@ from tlverify.certify.claim import Claim
 from tlverify.certify.search.ball import Ball
 from tlverify.certify.search.fold import Box, Folding, Rows
 from tlverify.certify.search.layers import Array, Layers
-from tlverify.certify.search.problem import inside, nearest, odd_scale
+from tlverify.certify.search.problem import nearest, odd_scale
+from tlverify.certify.search.witnesses import Witnesses
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ def refutation(folding: Folding, goal: Goal) -> Rows:
 
 @dataclass(frozen=True)
 class Region:
-    """The claim's box, and the float32 (or float64) numbers inside it, where a witness can be."""
+    """The claim's box, and where in it a witness can be."""
 
     box: Box
-    inner_lower: Array
-    inner_upper: Array
-    ball: Ball | None
+    witnesses: Witnesses
+
+    @property
+    def ball(self) -> Ball | None:
+        return self.witnesses.ball
 
 
 def region_of(layers: Layers, claim: Claim) -> Region:
@@ -70,5 +73,4 @@ def region_of(layers: Layers, claim: Claim) -> Region:
     lower: list[Fraction] = [v for name in layers.offsets for v in claim.lower[name]]
     upper: list[Fraction] = [v for name in layers.offsets for v in claim.upper[name]]
     low, high = np.array([nearest(v) for v in lower]), np.array([nearest(v) for v in upper])
-    inner = np.array([inside(a, b) for a, b in zip(lower, upper, strict=True)])
-    return Region(Box((low + high) / 2, (high - low) / 2), inner[:, 0], inner[:, 1], Ball.of(claim))
+    return Region(Box((low + high) / 2, (high - low) / 2), Witnesses.of(claim, list(layers.offsets)))

@@ -26,9 +26,9 @@ from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.executions import broken
 from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
-from tlverify.certify.search.problem import holds_points, inside
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
+from tlverify.certify.search.witnesses import Witnesses
 from tlverify.certify.tree_writer import tree
 
 BLOCK = 1024  # parts bounded together
@@ -44,25 +44,24 @@ def propose_boxes(
     """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound."""
     root = prepare_root(program, read_claim(claim.data, program))
     bad = BadSet(root.rows, root.bounds, root.disjuncts)
-    inner = np.array(
-        [inside(*ends) for name in program.inputs for ends in zip(claim.lower[name], claim.upper[name], strict=True)]
-    )
-    has_points = holds_points(claim, inner[:, 0], inner[:, 1], search)
+    witnesses = Witnesses.of(claim, program.inputs)
+    if witnesses.hole:
+        search.log.append(witnesses.hole)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
     worst: tuple[Floats, float] | None = None
     for found in branch(root, search):
         if isinstance(found, Tree):
             yield certificate.proof(claim.digest, *_steps(root, found))
             return
-        if not has_points:
+        if witnesses.hole:
             continue
-        candidates = np.stack([claim.snapped(p) for p in np.clip(found, inner[:, 0], inner[:, 1])])
+        candidates = witnesses.moved(found)
         score = bad.badness(forward(layers, candidates)[1])[0]
         best = candidates[score.argmax()]
         now = time.perf_counter()
         share = ATTACK_SHARE if rounds < ATTACKS else ATTACK_SHARE / 5
         if score.max() < 0 and attacking <= share * (now - begin):
-            best = claim.snapped(attack(layers, bad, inner[:, 0], inner[:, 1], rng)[0])
+            best = witnesses.moved(attack(layers, bad, witnesses.lower, witnesses.upper, rng)[0][None])[0]
             reached = float(bad.badness(forward(layers, best[None])[1])[0][0])
             attacking += time.perf_counter() - now
             rounds += 1
@@ -70,17 +69,12 @@ def propose_boxes(
             score = np.array([reached])
             worst = best, reached
             if reached < 0 and rounds == ORDERED:
-                yield from broken(program, root.error, claim, reached, [parts_of(layers, best)], search.late)
+                yield from broken(program, root.error, claim, reached, [witnesses.parts(best)], search.late)
         if score.max() >= 0:
-            yield certificate.witness(claim.digest, parts_of(layers, best), claim.sequential)
+            yield witnesses.certificate(best)
     if worst is not None and rounds < ORDERED:
         point, reached = worst
-        yield from broken(program, root.error, claim, reached, [parts_of(layers, point)], search.late)
-
-
-def parts_of(layers: Layers, point: Floats) -> list[Floats]:
-    """A point, all inputs in one vector, as a part for each input."""
-    return np.split(point, list(layers.offsets.values())[1:])
+        yield from broken(program, root.error, claim, reached, [witnesses.parts(point)], search.late)
 
 
 def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:

@@ -28,7 +28,6 @@ from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.phase_split import Outcome, Points, refute
 from tlverify.certify.search.planes import Plane, beside, plane_beside
 from tlverify.certify.search.planes import attack as attack_ball
-from tlverify.certify.search.problem import holds_points
 from tlverify.certify.search.progress import Search as Search
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
@@ -58,6 +57,8 @@ def _rounds(
 ) -> Iterator[bytes]:
     """Until there is a proof, or time is up."""
     region, goals = region_of(layers, claim), goals_of(layers, claim)
+    if region.witnesses.hole:
+        search.log.append(region.witnesses.hole)
     box = region.box
     steps = Steps()
     if len(layers.layers) > MANY:
@@ -83,9 +84,9 @@ def _rounds(
         last = number == len(LEAVES) - 1 or (layers.local and lower - before < FUTILE * abs(before))
         allowed = inf if last else max(FIRST_WORK, work * (LOCAL_SHARE if layers.local else 1))
         before = lower
-        found, point = _close(layers, root, claim, goals, region, allowed, search, steps)
+        found, point = _close(layers, root, goals, region, allowed, search, steps)
         if point is not None:
-            yield witness(layers, region, claim, point)
+            yield region.witnesses.certificate(_inside(region, point[None].astype(np.float64))[0])
         elif found is not None:
             search.leaves = found.leaves
             yield certificate.proof(claim.digest, found.steps, bytes(found.payload))
@@ -105,7 +106,7 @@ def _by_intervals(
     if not (root.bounds.lower > root.bounds.error).all():
         return None
     search.log.append(f"intervals: unstable {table.unstable}")
-    found, _ = _close(layers, root, claim, goals, region, inf, search, steps)
+    found, _ = _close(layers, root, goals, region, inf, search, steps)
     search.leaves = 0 if found is None else found.leaves
     return found
 
@@ -155,45 +156,34 @@ def _attack(
 ) -> Iterator[bytes]:
     """Ascents; their last points also show which neurons are unstable for certain. The first time, orders of summation
     are tried as well."""
-    if not holds_points(claim, region.inner_lower, region.inner_upper, search):
+    witnesses = region.witnesses
+    if witnesses.hole:
         return
     if region.ball is not None:
-        lower, upper = region.inner_lower, region.inner_upper
-        point, reached = attack_ball(region.ball, layers, goals, lower, upper, rng)
+        point, reached = attack_ball(region.ball, layers, goals, witnesses.lower, witnesses.upper, rng)
         search.log.append(f"attack: {reached:.3g}")
         if reached >= 0:
-            parts = np.split(claim.snapped(point), list(layers.offsets.values())[1:])
-            yield certificate.witness(claim.digest, parts, claim.sequential)
+            yield witnesses.certificate(witnesses.moved(point[None])[0])
         return
     best, score, last = ascend(layers, region.box, goals, rng, *ATTACK, search.late)
     search.log.append(f"attack: {score.max():.3g}")
     samples.add(forward(layers, region.box.center + region.box.radius * np.concatenate([best, last]))[0])
     if score.max() >= 0:
-        yield witness(layers, region, claim, best[score.argmax()])
+        yield witnesses.certificate(_inside(region, best[score.argmax()][None])[0])
     elif first:
-        near = [_inside(region, claim, best[k]) for k in np.argsort(-score)[:ORDERED]]
-        splits = [np.split(point, list(layers.offsets.values())[1:]) for point in near]
-        yield from broken(ground.program, ground.error, claim, float(score.max()), splits, search.late)
+        near = [witnesses.parts(point) for point in _inside(region, best[np.argsort(-score)[:ORDERED]])]
+        yield from broken(ground.program, ground.error, claim, float(score.max()), near, search.late)
 
 
-def witness(layers: Layers, region: Region, claim: Claim, t: Array) -> bytes:
-    """The certificate of a point center + radius t, moved to the nearest float32 inside the region."""
-    point = _inside(region, claim, t)
-    parts = np.split(point, list(layers.offsets.values())[1:])
-    return certificate.witness(claim.digest, parts, claim.sequential)
-
-
-def _inside(region: Region, claim: Claim, t: Array) -> Array:
-    point = (region.box.center + region.box.radius * t).astype(np.float32).astype(np.float64)
-    if region.ball is not None:
-        point = region.ball.inside(point[None])[0]
-    return claim.snapped(np.clip(point, region.inner_lower, region.inner_upper))
+def _inside(region: Region, t: Array) -> Array:
+    """Points center + radius t, (batch, n), moved to float32 numbers where witnesses are."""
+    points = region.box.center + region.box.radius * t
+    return region.witnesses.moved(points.astype(np.float32).astype(np.float64))
 
 
 def _close(
     layers: Layers,
     top: Root,
-    claim: Claim,
     goals: list[Goal],
     region: Region,
     work: float,
@@ -209,12 +199,12 @@ def _close(
     )
     limit = work / cost(relaxation) + 1
     point: list[Array] = []
-    has_points = holds_points(claim, region.inner_lower, region.inner_upper, search)
+    hole = region.witnesses.hole
 
     def candidates(corners: Points) -> bool:
-        if not has_points:
+        if hole:
             return False
-        values = forward(layers, _all_inside(region, claim, corners))[1]
+        values = forward(layers, _inside(region, corners.astype(np.float64)))[1]
         score = badness(goals, values)[0]
         if score.max() >= 0:
             point.append(corners[score.argmax()])
@@ -246,10 +236,6 @@ def _close(
         if tree is not None:
             found.tree(layers, relaxation, tree, np.tile(encode(weights), (len(tree.leaves), 1)))
     return found, None
-
-
-def _all_inside(region: Region, claim: Claim, corners: Points) -> Array:
-    return np.stack([_inside(region, claim, corner.astype(np.float64)) for corner in corners])
 
 
 def combine(relaxation: Relaxation, rows: Rows) -> tuple[Rows, Single]:

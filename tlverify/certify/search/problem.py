@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from tlverify.certify.claim import Claim, Inequality
 from tlverify.certify.search.bounds import Floats, Network
-from tlverify.certify.search.progress import Search
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,6 @@ def build(network: Network, claims: Sequence[Claim]) -> Problem:
     return Problem(network, claims, **ends, rows=rows, bound=bound, disjuncts=disjuncts)
 
 
-NO_POINT = "no number of the network's inputs"
 LARGEST = 1e300  # ends, bounds and coefficients are held to this; the kernel has the exact ones
 
 
@@ -121,16 +119,6 @@ def inside(lower: Fraction, upper: Fraction) -> tuple[float, float]:
     if not low <= high or abs(low) == math.inf or abs(high) == math.inf:
         low, high = _up(lower, np.float64), -_up(-upper, np.float64)
     return low + 0.0, high + 0.0  # no -0.0, which NumPy's generators take for negative
-
-
-def holds_points(claim: Claim, lower: Floats, upper: Floats, search: Search) -> bool:
-    """Whether a witness may lie between the ends that `inside` gave: float32 numbers, if the claim is about such."""
-    empty = lower > upper
-    if claim.semantics != "real":
-        empty = empty | (lower != lower.astype(np.float32))
-    if empty.any() and not any(NO_POINT in line for line in search.log):
-        search.log.append(f"{NO_POINT} in the range of input {int(np.flatnonzero(empty)[0])}: nothing to be falsified")
-    return not empty.any()
 
 
 def _up(value: Fraction, kind: type[np.float32] | type[np.float64]) -> float:

@@ -16,6 +16,7 @@ from tlverify.certify.search.attack import attack
 from tlverify.certify.search.bounds import Floats, Table, backward, interval_step, root_table, unstable
 from tlverify.certify.search.problem import Problem
 from tlverify.certify.search.slopes import optimize_slopes, quantized
+from tlverify.certify.search.witnesses import Witnesses
 
 MIN_GAIN = 1e-9  # a bound that improves by less than this part of its width is not worth a step
 
@@ -61,10 +62,10 @@ def propose(problem: Problem, progress: Progress, rng: np.random.Generator) -> I
         for position, index in enumerate(rows):
             if score[position] >= 0:
                 claim = problem.claims[index]
-                inputs = [points[value.name][position] for value in network.graph.inputs]
-                sizes = np.cumsum([len(part) for part in inputs])[:-1]
-                inputs = np.split(claim.snapped(np.concatenate(inputs)), sizes)
-                yield Proposal(int(index), certificate.witness(claim.digest, inputs, claim.sequential))
+                names = [value.name for value in network.graph.inputs]
+                witnesses = Witnesses.of(claim, names)
+                point = np.concatenate([points[name][position] for name in names])
+                yield Proposal(int(index), witnesses.certificate(witnesses.moved(point[None])[0]))
 
     if progress.open.any() and not progress.late():
         for index in progress.rows:
