@@ -38,7 +38,6 @@ from tlverify.certify import kernel
 from tlverify.certify.claim import Claim
 from tlverify.certify.claim import box as make_box
 from tlverify.certify.interval.engine import Boxes, backward, rebound
-from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.property import to_claims
 from tlverify.certify.search.bounding import crown
 from tlverify.certify.search.dual import Relaxation, evaluate
@@ -160,7 +159,7 @@ def boxes_case(data: Path, path: Path, deep: bool = False) -> tuple[int, Once]:
             for name, pair in ends.items()
         }
         claim = make_box(graph, small, claim.bad)
-    root = prepare_root(program, read_claim(claim.data, program))
+    root = prepare_root(program, claim)
     (name,), (output,) = program.inputs, program.outputs
     lower, upper = parts_of(np.stack([root.boxes.lower[name][0], root.boxes.upper[name][0]], 1))
     save(layers_of(program), output, lower, upper, path)

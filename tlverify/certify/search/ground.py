@@ -10,18 +10,18 @@ from tlverify.certify.audit import arithmetic
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.program import Program, error_of
-from tlverify.certify.kernel.proof import STEPS, Machine, tighten
+from tlverify.certify.kernel.proof import STEPS, Engine, Machine, tighten
 from tlverify.certify.search.layers import Array, floats
 
 
 class Ground:
-    """The goal of a claim's proof, as the steps taken so far have made it in the arithmetic `fast`: so the search knows
-    the very bounds that the kernel will have."""
+    """The goal of a claim's proof, as the steps taken so far have made it in an arithmetic, `fast` unless given: so the
+    search knows the very bounds that the kernel will have."""
 
-    def __init__(self, program: Program, claim: Claim) -> None:
+    def __init__(self, program: Program, claim: Claim, engine: Engine | None = None) -> None:
         self.program = program
-        fast = arithmetic("fast")
-        self.machine = Machine(program, read_claim(claim.data, program), b"", fast.rules, fast.engine)
+        engine = engine or arithmetic("fast").engine
+        self.machine = Machine(program, read_claim(claim.data, program), b"", STEPS, engine)
         if self.machine.goal is None:
             raise TypeError("a machine begins with a goal")
         self.goal = self.machine.goal

@@ -19,7 +19,6 @@ import numpy as np
 
 from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
-from tlverify.certify.kernel.claim import read_claim
 from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
 from tlverify.certify.kernel.program import Program
 from tlverify.certify.search.boxes import Block, Bounder, Words, joined
@@ -42,7 +41,7 @@ def propose_boxes(
     program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
 ) -> Iterator[bytes]:
     """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound."""
-    root = prepare_root(program, read_claim(claim.data, program))
+    root = prepare_root(program, claim)
     bad = BadSet(root.rows, root.bounds, root.disjuncts)
     witnesses = Witnesses.of(claim, program.inputs)
     if witnesses.hole:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify.claim import Claim
 from tlverify.certify.interval.engine import Boxes, Engine, Network, Reaches
-from tlverify.certify.kernel import RULES
-from tlverify.certify.kernel.claim import Claim
 from tlverify.certify.kernel.program import Program, error_of
-from tlverify.certify.kernel.proof import STEPS, Goal, Machine
+from tlverify.certify.kernel.proof import Goal
+from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.problem import nearest
 
 Floats = npt.NDArray[np.float64]
@@ -52,10 +52,8 @@ class Root:
 def prepare_root(program: Program, claim: Claim) -> Root:
     """The table at the root, by the kernel's own rules in the arithmetic `interval`."""
     engine = Engine()
-    machine = Machine(program, claim, b"", RULES, engine)
-    goal = machine.goal
-    if goal is None:
-        raise TypeError("a machine begins with a goal")
+    ground = Ground(program, claim, engine)
+    goal = ground.goal
     layers = list(dict.fromkeys(v.source for v in program.values.values() if v.kind == "relu"))
     steps: list[dict[str, Any]] = []
     names: list[str] = []
@@ -68,8 +66,7 @@ def prepare_root(program: Program, claim: Claim) -> Root:
             names = []
     if names:
         steps.append({"rule": "interval", "nodes": names})
-    for number, step in enumerate(steps):
-        STEPS[step["rule"]](machine, goal, step, f"step {number}")
+    ground.take(steps)
     network, boxes, reaches = engine.prepare(program, goal.bounds)
     rows, bounds, disjuncts = _bad_set(program, goal)
     inputs = [(name, index) for name in program.inputs for index in range(program.values[name].size)]
