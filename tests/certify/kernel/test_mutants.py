@@ -105,6 +105,7 @@ MUTANTS = [
     ("clamped interval too tight", "rules_piecewise", "min(max(v << a, low << c), high << c)", "min(max(v << a, low << c), 0)", "clamp"),
     ("minimum is maximum", "rules_piecewise", "[(a, scaled(node.size)), (over, scaled(node.size, -1))], None, direct", "[(b, scaled(node.size)), (over, scaled(node.size))], None, direct", "minimum"),
     ("interval of abs", "rules_piecewise", "max(low, -high, 0) for low", "max(-low, high) for low", "abs"),
+    ("interval of a maximum for a minimum", "rules_piecewise", "return _chosen(min, *bounds)", "return _chosen(max, *bounds)", "minimum"),
     ("a candidate left out", "rules_piecewise", "winners.append(a)", "pass", "max_pool2d"),
     # proof.py
     ("bound of the wrong sign", "proof", "high[index] = min(high[index], -rounded)", "high[index] = min(high[index], rounded)", "false_claims_are_rejected"),

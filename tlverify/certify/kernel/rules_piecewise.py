@@ -78,9 +78,7 @@ def minimum(node: Node, context: Lowering) -> None:
     over = context.relu(context.part(node), difference)
 
     def direct(bounds: Sequence[Interval]) -> Interval:
-        one, two = bounds
-        flipped = _maximum(Interval(_minus(one.upper), _minus(one.lower), one.exponent), _flip(two))
-        return Interval(_minus(flipped.upper), _minus(flipped.lower), flipped.exponent)
+        return _chosen(min, *bounds)
 
     context.affine(node.name, [(a, scaled(node.size)), (over, scaled(node.size, -1))], None, direct, [a, b])
 
@@ -110,7 +108,7 @@ def _largest_of_groups(node: Node, context: Lowering, members: list[list[int]]) 
 
 def _largest(node: Node, context: Lowering, candidates: list[Terms], sources: list[str]) -> None:
     def direct(bounds: Sequence[Interval]) -> Interval:
-        return _maximum(*bounds)
+        return _chosen(max, *bounds)
 
     _tournament(node, context, candidates, direct, sources)
 
@@ -129,17 +127,10 @@ def _tournament(node: Node, context: Lowering, candidates: list[Terms], direct: 
     context.affine(node.name, candidates[0], None, direct, sources)
 
 
-def _maximum(one: Interval, two: Interval) -> Interval:
+def _chosen(choose: Callable[[int, int], int], one: Interval, two: Interval) -> Interval:
+    """The interval of max or min of two values: both ends are those of the op, which is monotone."""
     unit = min(one.exponent, two.exponent)
     a, b = one.exponent - unit, two.exponent - unit
-    lower = [max(x << a, y << b) for x, y in zip(one.lower, two.lower, strict=True)]
-    upper = [max(x << a, y << b) for x, y in zip(one.upper, two.upper, strict=True)]
+    lower = [choose(x << a, y << b) for x, y in zip(one.lower, two.lower, strict=True)]
+    upper = [choose(x << a, y << b) for x, y in zip(one.upper, two.upper, strict=True)]
     return outward(lower, upper, unit)
-
-
-def _minus(values: Sequence[int]) -> list[int]:
-    return [-value for value in values]
-
-
-def _flip(bounds: Interval) -> Interval:
-    return Interval(_minus(bounds.upper), _minus(bounds.lower), bounds.exponent)
