@@ -17,6 +17,7 @@ RUNS = {
     "autograd": [""],
     "cart_pole": ["--steps 1"],
     "diffusion": ["--steps 5"],
+    "executions": ["--steps 20"],
     "digits": ["--steps 60"],
     "fno_burgers": ["--steps 2 --optim=adamw"],
     "floats": ["--steps 2"],

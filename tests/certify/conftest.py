@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from tlverify import Trainer, data, losses, nn, optim
+
 from .kernel.test_changed_files import EXAMPLES
 
 
@@ -15,3 +17,12 @@ def record(tmp_path) -> Path:
         (tmp_path / f"{name}.claim.json").write_bytes(example.claim)
         (tmp_path / f"{name}.cert").write_bytes(example.certificate)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The graph of a small network trained a little on handwritten digits, and the test images."""
+    train, test = data.digits()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    trainer = Trainer(model, optimizer=optim.Adam(lr=3e-3), loss=losses.cross_entropy, seed=0)
+    return trainer.train(train, epochs=5, batch_size=64).graph, test

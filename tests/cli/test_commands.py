@@ -176,6 +176,17 @@ def test_claims_say_their_semantics(run: Run, model: Path, tmp_path: Path, chose
     assert (code, "exact verified, fast verified, interval verified" in printed) == (0, True)
 
 
+def test_other_norms(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, printed, _ = certify(run, model, "--index", "0", "--norm", "l2", "--out", out, epsilon="0.3")
+    assert code == 0
+    assert "0.3 in the l2 norm" in " ".join(printed.split())
+    assert json.loads((out / "results.json").read_text())["norm"] == "l2"
+    assert "the l2 ball of radius 3/10" in run("check", out)[1]
+    assert certify(run, model, "--index", "0", epsilon="0.3")[0] == 10  # of the box it is false
+    assert "--norm: expected one of linf, l2, l1" in certify(run, model, "--norm", "l0")[2]
+
+
 def test_a_float64_network_needs_other_semantics(run: Run, tmp_path: Path) -> None:
     builder = GraphBuilder()
     x = builder.input("x", Type((2,), "float64"))

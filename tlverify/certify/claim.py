@@ -23,6 +23,7 @@ from tlverify.graph import Graph, TlverifyError, canonical_json, digest
 Number = int | float | str | Decimal | Fraction
 Semantics = str | Mapping[str, str | int]
 
+NORMS = ("linf", "l2", "l1")
 ANY_ORDER: Mapping[str, str | int] = {"rounding": "nearest", "subnormals": "any", "operands": "float32", "depth": 0}
 SEMANTICS: Mapping[str, Semantics] = {
     "real": "real",
@@ -178,8 +179,8 @@ def robustness(
     if len(labels) != len(points):
         raise ClaimError(f"labels: expected {len(points)}, one for each center, found {len(labels)}")
     radius, low, high = exact(epsilon, "epsilon"), exact(clip[0], "clip"), exact(clip[1], "clip")
-    if norm not in ("linf", "l2", "l1"):
-        raise ClaimError(f"norm: expected linf, l2 or l1, found {norm!r}")
+    if norm not in NORMS:
+        raise ClaimError(f"norm: expected one of {', '.join(NORMS)}, found {norm!r}")
     if radius < 0:
         raise ClaimError(f"epsilon: expected a radius >= 0, found {epsilon}")
     graph_digest, told = digest(graph), read_semantics(semantics)

@@ -58,9 +58,7 @@ def certify(
     data: Annotated[
         Path | None, typer.Option(help="robustness: .npz file with examples `x` (n, ...) and labels `y` (n,).")
     ] = None,
-    epsilon: Annotated[
-        str | None, typer.Option(help="robustness: radius per coordinate, taken exactly: 0.02 or 1/50.")
-    ] = None,
+    epsilon: Annotated[str | None, typer.Option(help="robustness: radius, taken exactly: 0.02 or 1/50.")] = None,
     prop: Annotated[
         str, typer.Option("--property", help="What to prove: robustness, or a .vnnlib or .vnnlib.gz file.")
     ] = "robustness",
@@ -75,6 +73,9 @@ def certify(
             "numpy-cpu, cuda-no-tf32, cuda-tf32, any-rounding."
         ),
     ] = "float32",
+    norm: Annotated[
+        str, typer.Option(help="robustness: how distance is measured: linf (per coordinate), l2 or l1.")
+    ] = "linf",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for claims, certificates and report.html. Repeat the command to resume."),
@@ -93,7 +94,7 @@ def certify(
     """
     from tlverify.cli.certify import certify
 
-    certify(graph, data, epsilon, prop, index, timeout, semantics, out, seed, json, verbose)
+    certify(graph, data, epsilon, prop, index, timeout, semantics, norm, out, seed, json, verbose)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tlverify.certify.claim import SEMANTICS, exact, in_words, read_semantics
+from tlverify.certify.claim import NORMS, SEMANTICS, exact, in_words, read_semantics
 from tlverify.cli.console import print_summary, verdict_line
 from tlverify.cli.environment import environment
 from tlverify.cli.follow import follow
@@ -32,6 +32,7 @@ def certify(
     index: str,
     timeout: float | None,
     semantics: str,
+    norm: str,
     out: Path | None,
     seed: int,
     as_json: bool,
@@ -40,6 +41,8 @@ def certify(
     """Certify examples of a dataset; exits with the code of the worst verdict."""
     if semantics not in SEMANTICS:
         raise TlverifyError(f"--semantics: expected one of {', '.join(SEMANTICS)}, found {semantics!r}")
+    if norm not in NORMS:
+        raise TlverifyError(f"--norm: expected one of {', '.join(NORMS)}, found {norm!r}")
     if prop.endswith((".vnnlib", ".vnnlib.gz")):
         from tlverify.cli.property import certify_property
 
@@ -55,10 +58,19 @@ def certify(
     indices = parse_index(index, len(data))
     report_progress = follow() if verbose else None
     found = verdicts(
-        graph, data, epsilon, indices, out=out, timeout=timeout, seed=seed, report=report_progress, semantics=semantics
+        graph,
+        data,
+        epsilon,
+        indices,
+        out=out,
+        timeout=timeout,
+        seed=seed,
+        report=report_progress,
+        semantics=semantics,
+        norm=norm,
     )
     rows = collect_rows("certify", len(indices), found)
-    run = make_run(str(path), "", (), None, graph, epsilon, rows, semantics)
+    run = make_run(str(path), "", (), None, graph, epsilon, rows, semantics, norm)
     report = Report(
         f"{prop} of {path.name} at {epsilon}",
         (run,),
@@ -68,7 +80,12 @@ def certify(
         "tlverify " + " ".join(sys.argv[1:]),
     )
     code = exit_code(row.verdict for row in rows)
-    summary = {**summarize(run, epsilon, semantics), "seconds": round(report.seconds, 3), "exit_code": code}
+    summary = {
+        **summarize(run, epsilon, semantics),
+        "norm": norm,
+        "seconds": round(report.seconds, 3),
+        "exit_code": code,
+    }
     notes = [] if out is None else save_report(report, summary, out)
     if len(rows) < len(indices):
         notes.insert(0, f"Interrupted after {len(rows)} of {len(indices)} examples.")
@@ -109,6 +126,7 @@ def make_run(
     epsilon: str,
     rows: list[Row],
     semantics: str,
+    norm: str = "linf",
 ) -> Run:
     """The rows of one network as a run of a report."""
     correct = sum(not row.misclassified for row in rows)
@@ -123,6 +141,7 @@ def make_run(
         parameter_count=graph.parameter_count,
         epsilon=float(exact(epsilon)),
         semantics=in_words(read_semantics(semantics)),
+        norm=norm,
         verdicts=tuple(rows),
     )
 

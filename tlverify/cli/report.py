@@ -74,7 +74,8 @@ class Run:
     """One trained network and the verdicts on it.
 
     `test_accuracy` is (correct, total). A network that was not trained here has an empty `loss_curve` and no
-    `train_seconds`. `semantics` says in words under which arithmetic the claims hold.
+    `train_seconds`. `semantics` says in words under which arithmetic the claims hold; `norm` is that of
+    the distance from an image: linf, l2 or l1.
     """
 
     name: str
@@ -88,6 +89,12 @@ class Run:
     epsilon: float
     semantics: str
     verdicts: tuple[Row, ...]
+    norm: str = "linf"
+
+    @property
+    def measure(self) -> str:
+        """How the radius is measured, in words."""
+        return "per pixel" if self.norm == "linf" else f"in the {self.norm} norm"
 
     def count(self, verdict: Verdict) -> int:
         return Counter(row.verdict for row in self.verdicts)[verdict]
@@ -118,7 +125,7 @@ def meaning(report: Report) -> str:
     return (
         f"For {run.count('verified')} of {len(run.verdicts)} images a checker of about {lines:,} lines, "
         f"sharing no code with the trainer, accepted a proof that every image within {run.epsilon:g} of it "
-        f"per pixel is classified correctly, in {printable(run.semantics)}."
+        f"{run.measure} is classified correctly, in {printable(run.semantics)}."
     )
 
 
@@ -135,7 +142,7 @@ def comparison(run: Run) -> dict[str, str]:
         "Certified": of(run.count("verified"), total),
         "Falsified": f"{falsified}, {missed} of them unperturbed" if missed else falsified,
         "Unknown": of(run.count("unknown"), total),
-        "Radius": f"{run.epsilon:g} per pixel",
+        "Radius": f"{run.epsilon:g} {run.measure}",
         "Search per image": spread((row.search_seconds for row in run.verdicts), seconds),
         "Check per image": spread(checks, seconds),
         "Checked in": arithmetics(row.arithmetic for row in run.verdicts),

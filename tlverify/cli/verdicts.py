@@ -32,6 +32,7 @@ def verdicts(
     seed: int = 0,
     report: Report | None = None,
     semantics: Semantics = "float32",
+    norm: str = "linf",
 ) -> Iterator[Row]:
     """The verdict on the robustness of each image, in order.
 
@@ -40,7 +41,9 @@ def verdicts(
     tlverify.certify.certify.
     """
     points = examples(graph, data)
-    claims = robustness(graph, points[list(indices)], data.y[list(indices)].tolist(), epsilon, semantics=semantics)
+    claims = robustness(
+        graph, points[list(indices)], data.y[list(indices)].tolist(), epsilon, semantics=semantics, norm=norm
+    )
     width = max(4, len(str(len(data) - 1)))
     names = [f"{index:0{width}d}" for index in indices]
     known = {}

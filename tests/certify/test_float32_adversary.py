@@ -7,39 +7,22 @@ They are found on a line between two images where the real margin is all but 0, 
 from fractions import Fraction
 
 import numpy as np
-import pytest
 
-from tlverify import Trainer, data, losses, nn, optim
 from tlverify.certify import kernel, robustness
-from tlverify.certify.kernel.arithmetic import Interval
-from tlverify.certify.kernel.program import enclose_value
 from tlverify.certify.prove import certify
 from tlverify.core import run
 from tlverify.graph import to_bytes
 
+from . import exact
+
 RADIUS = "1/1000000000000"
 
 
-@pytest.fixture(scope="module")
-def network():
-    train, test = data.digits()
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-    trainer = Trainer(model, optimizer=optim.Adam(lr=3e-3), loss=losses.cross_entropy, seed=0)
-    return trainer.train(train, epochs=5, batch_size=64).graph, test
-
-
 def margin(graph, point, label):
-    """The exact margin of a label, in rational arithmetic by the kernel's reader."""
-    program = kernel.read_program(*to_bytes(graph))
-    exact = [Fraction(v) for v in point.ravel().tolist()]
-    unit = max(v.denominator for v in exact)
-    integers = [int(v * unit) for v in exact]
-    found = {program.inputs[0]: Interval(integers, integers, 1 - unit.bit_length())}
-    for name, value in program.values.items():
-        if value.kind != "input":
-            found[name] = enclose_value(value, found, shortened=False)
-    out = found[program.outputs[0]]
-    logits = [v * Fraction(2) ** out.exponent for v in out.lower]
+    """The exact margin of a label."""
+    (source,) = graph.inputs
+    found = exact.values(graph, {source.name: [Fraction(v) for v in point.ravel().tolist()]})
+    logits = found[graph.outputs[0]].ravel().tolist()
     return logits[label] - max(v for k, v in enumerate(logits) if k != label)
 
 
@@ -63,8 +46,8 @@ def at_the_edge(graph, test, label):
             yield best
 
 
-def test_proved_for_real_numbers_and_broken_in_float32(network):
-    graph, test = network
+def test_proved_for_real_numbers_and_broken_in_float32(digits):
+    graph, test = digits
     broken = 0
     for label in range(4):
         for point in at_the_edge(graph, test, label):
