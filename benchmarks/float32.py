@@ -7,11 +7,15 @@ regions (corners, and points between) are run in random orders: sequential, reve
 contracted to FMA, bias first, flushed to zero, and by the BLAS of this machine; every value must lie in its interval.
 `nearest` is the largest share of the error bound that a value's error took, against the same sum in float64. `lost` is
 by how much less the kernel proves of the outputs than for real numbers, as a share of their range (the median entry).
+
+With `--backend cupy` all inputs are run by cuBLAS and CuPy's kernels, in batches of several sizes, under the contract
+`cuda-no-tf32`, or `cuda-tf32` if CUPY_TF32=1 is set.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +32,13 @@ from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.problem import inside
 from tlverify.core import run
+from tlverify.core.backend import to_numpy
 from tlverify.core.binary32 import Execution, Mode, Order, run_binary32
 from tlverify.core.ops.forward import FORWARD
 from tlverify.graph import Graph, GraphBuilder, Node, Type, to_bytes
 from tlverify.interop import load_graph
 
-BATCH = 64
+SIZES = {"numpy": (64,), "cupy": (1, 17, 64, 512)}  # of a batch
 RADII = (0.004, 0.02, 0.05)
 
 
@@ -95,32 +100,37 @@ def bounded(graph: Graph, low: Sequence[Fraction], high: Sequence[Fraction], sem
     return ground
 
 
-def compare(graph: Graph, center: np.ndarray, rounds: int, rng: np.random.Generator) -> Count:
-    """`rounds` executions of each of BATCH inputs of a region."""
+def compare(graph: Graph, center: np.ndarray, least: int, rng: np.random.Generator, backend: str) -> Count:
+    """At least as many executions, in batches of inputs of a region."""
     radius = Fraction(float(rng.choice(RADII)))
     exact = [Fraction(v) for v in center.ravel().tolist()]
-    ground = bounded(graph, [v - radius for v in exact], [v + radius for v in exact])
-    wide = batched(graph, BATCH)
+    ground = bounded(graph, [v - radius for v in exact], [v + radius for v in exact], contract(backend))
+    by_size = {size: batched(graph, size) for size in SIZES[backend]}
     shape = graph.inputs[0].shape
     ends = np.array([inside(v - radius, v + radius) for v in exact], np.float32)
     low, high = ends[:, 0].reshape(shape), ends[:, 1].reshape(shape)
-    counted = outside = 0
+    done = counted = outside = 0
     nearest = 0.0
-    for number, execution in zip(range(rounds), executions(rng), strict=False):
-        t = rng.random((BATCH, *shape)).astype(np.float32)
+    for number, execution in enumerate(executions(rng)):
+        if done >= least:
+            break
+        size = int(rng.choice(SIZES[backend]))
+        wide = by_size[size]
+        t = rng.random((size, *shape)).astype(np.float32)
         t[::2] = np.round(t[::2])
         points = np.clip(low + (high - low) * t, low, high).astype(np.float32)
-        if number % 10 == 9:
-            found = blas(wide, points)
+        if backend == "cupy" or number % 10 == 9:
+            found = blas(wide, points, backend)
         else:
             found = dict(zip(wide.outputs, run_binary32(wide, [points], execution), strict=True))
         for name, values in found.items():
-            flat = values.reshape(BATCH, -1).astype(np.float64)
+            flat = values.reshape(size, -1).astype(np.float64)
             below, above = ground.ends(name)
             outside += int(((flat < below) | (flat > above)).sum())
             counted += flat.size
         nearest = max(nearest, closeness(wide, points, found, ground))
-    return Count(rounds * BATCH, counted, outside, nearest, loss(graph, ground, exact, radius))
+        done += size
+    return Count(done, counted, outside, nearest, loss(graph, ground, exact, radius))
 
 
 def loss(graph: Graph, every: Ground, center: Sequence[Fraction], radius: Fraction) -> float:
@@ -131,9 +141,15 @@ def loss(graph: Graph, every: Ground, center: Sequence[Fraction], radius: Fracti
     return float(np.median((low - lower) / (high.max() - low.min())))
 
 
-def blas(wide: Graph, points: np.ndarray) -> dict[str, np.ndarray]:
-    """By NumPy in float32: its BLAS and its own loops."""
-    return dict(zip(wide.outputs, map(np.asarray, run(wide, [points])), strict=True))
+def contract(backend: str) -> str:
+    """What the executions of the backend keep to."""
+    return "float32" if backend == "numpy" else "cuda-tf32" if os.environ.get("CUPY_TF32") == "1" else "cuda-no-tf32"
+
+
+def blas(wide: Graph, points: np.ndarray, backend: str) -> dict[str, np.ndarray]:
+    """By NumPy or CuPy in float32: its BLAS and its own loops."""
+    given = importlib.import_module(backend).asarray(points)
+    return dict(zip(wide.outputs, map(to_numpy, run(wide, [given])), strict=True))
 
 
 def closeness(wide: Graph, points: np.ndarray, found: dict[str, np.ndarray], ground: Ground) -> float:
@@ -145,7 +161,7 @@ def closeness(wide: Graph, points: np.ndarray, found: dict[str, np.ndarray], gro
         if node.op in ("linear", "conv2d") and error is not None:
             given = [known[name].astype(np.float64) for name in node.inputs]
             exact = FORWARD[node.op](*given, **node.attributes)
-            missed = np.abs(found[node.name].astype(np.float64) - exact).reshape(BATCH, -1)
+            missed = np.abs(found[node.name].astype(np.float64) - exact).reshape(len(points), -1)
             most = max(most, float((missed / np.maximum(error, 1e-300)).max()))
     return most
 
@@ -170,15 +186,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executions", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", choices=sorted(SIZES), default="numpy")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     cases = list(networks(Path(os.environ.get("TLVERIFY_DATA", "../shared/data"))))
-    print(f"contract {SEMANTICS['float32']}")
+    name = contract(options.backend)
+    print(f"contract {name} {SEMANTICS[name]}")
     for name, graph, centers in cases:
         regions, counts = 5, []
-        rounds = -(-options.executions // (len(cases) * regions * BATCH))
+        least = -(-options.executions // (len(cases) * regions))
         for k in rng.permutation(len(centers))[:regions]:
-            counts.append(compare(graph, centers[k], rounds, rng))
+            counts.append(compare(graph, centers[k], least, rng, options.backend))
         total = sum(count.executions for count in counts)
         values, outside = sum(count.values for count in counts), sum(count.outside for count in counts)
         nearest = max(count.nearest for count in counts)

@@ -35,7 +35,7 @@ for step in range(options.steps):
     states, (judged, fooled) = game(states, stream.batch(step))
 print(f"loss      discriminator {judged.loss:.3f}, generator {fooled.loss:.3f} (balance: 1.386, 0.693)")
 
-params, rng = states[0].params, np.random.default_rng(options.seed)
+params, rng = game.params(states), np.random.default_rng(options.seed)
 made = np.asarray(gan(params, rng.normal(size=(1000, 4)).astype(options.dtype)))
 radius = np.linalg.norm(made, axis=-1)
 sectors = np.histogram(np.arctan2(made[:, 1], made[:, 0]), 12, (-np.pi, np.pi))[0]

@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -41,7 +42,10 @@ RUNS = {
 CASES = [(name, flags) for name, runs in RUNS.items() for flags in runs]
 
 
-@pytest.mark.parametrize(("name", "flags"), CASES, ids=[" ".join(case).strip() for case in CASES])
+NAMES = [" ".join(case).strip() for case in CASES]
+
+
+@pytest.mark.parametrize(("name", "flags"), CASES, ids=NAMES)
 def test_example_runs(
     name: str,
     flags: str,
@@ -61,6 +65,21 @@ def test_example_runs(
     assert "Established" in printed
     assert "Not established: " in printed
     assert (tmp_path / "log.jsonl").exists() == (name == "forecast")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "flags"), CASES, ids=NAMES)
+def test_example_runs_on_a_gpu(
+    cupy: ModuleType,
+    name: str,
+    flags: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if not flags:
+        pytest.skip("trains nothing")
+    test_example_runs(name, f"{flags} --backend cupy", tmp_path, monkeypatch, capsys)
 
 
 def test_every_example_is_tried() -> None:

@@ -109,7 +109,7 @@ def slow_folder(folder: Path) -> Path:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_run_goes_on_where_it_stopped(tmp_path, how):
     path, out = slow_folder(tmp_path), tmp_path / "out"
-    command = [sys.executable, "-m", "tlverify.cli", "bench", str(path), "--out", str(out)]
+    command = [sys.executable, "-m", "tlverify", "bench", str(path), "--out", str(out)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
         while not list(out.glob("results/*.json")) and process.poll() is None:

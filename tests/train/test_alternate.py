@@ -28,6 +28,7 @@ def test_each_sees_what_the_one_before_left_and_changes_its_part() -> None:
     (judge, maker), metrics = game(start, batch)
     assert (judge.step, maker.step) == (1, 1)
     assert judge.params is maker.params
+    assert pytree.flatten(game.params((judge, maker)))[1] == pytree.flatten(judge.params)[1]
 
     first, first_metrics = game.steppers[0](start[0], batch)
     assert first_metrics == metrics[0]

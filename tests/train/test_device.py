@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from tlverify.core import nn, pytree
+from tlverify.core import jvp, nn, ops, pytree
 from tlverify.train import data, losses, optim
 from tlverify.train.callbacks import Callbacks
 from tlverify.train.trainer import Trainer
@@ -36,6 +36,10 @@ class DeviceArray(np.ndarray):
         return self.view(np.ndarray)
 
 
+def jvp_of_cholesky(x):
+    return jvp(lambda x: ops.cholesky(x @ ops.transpose(x)), [x], [x])[1]
+
+
 def _on_host(value):
     if isinstance(value, DeviceArray):
         return value.view(np.ndarray)
@@ -46,7 +50,7 @@ def _on_host(value):
 
 def _on_device(value):
     if isinstance(value, list | tuple):
-        return type(value)(map(_on_device, value))
+        return [_on_device(item) for item in value]
     return np.asarray(value).view(DeviceArray) if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -73,17 +77,16 @@ IMAGES = nn.Sequential(
 SEQUENCE = nn.Sequential(nn.Reshape((4, 4)), nn.LSTM(4, 3), nn.Select(-2, -1), nn.Linear(3, 2))
 
 
-@pytest.mark.parametrize(
-    ("model", "settings"),
-    [
-        (DENSE, {"optimizer": optim.Clipped(optim.Adam(0.03), optim.ClipNorm(1.0))}),
-        (DENSE, {"execution": "eager"}),
-        (IMAGES, {"optimizer": optim.SGD(0.1, momentum=0.9)}),
-        (IMAGES, {"loss": losses.IntervalCrossEntropy(0.01)}),
-        (SEQUENCE, {"optimizer": optim.AdamW(0.01)}),
-    ],
-    ids=["dense", "eager", "images", "intervals", "sequence"],
-)
+CASES = [
+    pytest.param(DENSE, {"optimizer": optim.Clipped(optim.Adam(0.03), optim.ClipNorm(1.0))}, id="dense"),
+    pytest.param(DENSE, {"execution": "eager"}, id="eager"),
+    pytest.param(IMAGES, {"optimizer": optim.SGD(0.1, momentum=0.9)}, id="images"),
+    pytest.param(IMAGES, {"loss": losses.IntervalCrossEntropy(0.01)}, id="intervals"),
+    pytest.param(SEQUENCE, {"optimizer": optim.AdamW(0.01)}, id="sequence"),
+]
+
+
+@pytest.mark.parametrize(("model", "settings"), CASES)
 def test_training_takes_its_arrays_from_the_namespace(model, settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", FakeCuPy("cupy"))
     x = RNG.uniform(size=(32, 16)).astype(np.float32)
@@ -96,6 +99,15 @@ def test_training_takes_its_arrays_from_the_namespace(model, settings, monkeypat
     for a, b in zip(pytree.flatten(host.params)[0], pytree.flatten(device.params)[0], strict=True):
         assert type(b) is np.ndarray
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("fn", [ops.tril, ops.triu, ops.inv, jvp_of_cholesky, lambda x: ops.qr(x)[1]])
+def test_constants_that_an_op_needs_are_on_the_device(fn, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", FakeCuPy("cupy"))
+    x = 4 * np.eye(3) + RNG.uniform(size=(3, 3))
+    found = fn(x.view(DeviceArray))
+    assert type(found) is DeviceArray
+    np.testing.assert_array_equal(found.get(), fn(x))
 
 
 def test_the_stand_in_refuses_arrays_of_numpy():

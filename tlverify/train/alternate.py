@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tlverify.core import pytree
+from tlverify.core.backend import to_numpy
 from tlverify.graph import TlverifyError
 from tlverify.train.state import TrainState
 from tlverify.train.stepper import Batch, Metrics, Stepper
@@ -34,6 +36,10 @@ class Alternating:
     def start(self, params: Any) -> tuple[TrainState, ...]:
         """A state for each stepper, with the given parameters."""
         return tuple(stepper.start(params) for stepper in self.steppers)
+
+    def params(self, states: Sequence[TrainState]) -> Any:
+        """The parameters that all states share, in host memory."""
+        return pytree.map(to_numpy, states[0].params)
 
     def __call__(
         self, states: Sequence[TrainState], *batches: Batch

@@ -18,18 +18,6 @@ from ..test_arithmetics import FAMILIES, jobs, network, root, tree
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(scope="module")
-def cupy():
-    module = pytest.importorskip("cupy", reason="CuPy is not installed")
-    try:
-        count = module.cuda.runtime.getDeviceCount()
-    except module.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no CUDA device: {error}")
-    if not count:
-        pytest.skip("no CUDA device")
-    return module
-
-
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.__name__)
 def test_a_device_passes_the_self_test(cupy, test):
     test(cupy)

@@ -77,6 +77,12 @@ def same_shape(op: str, *values: Value) -> tuple[Value, ...]:
     return tuple(broadcast(value, shape) for value in values)
 
 
+def beside(array: Any, like: Value, dtype: str | None = None) -> Any:
+    """The array as a constant to use with `like`: on its device if that is an array."""
+    xp = np if trace_of(like) is not None else namespace(like)
+    return xp.asarray(array, dtype=dtype)
+
+
 def broadcast(value: Value, shape: Shape) -> Value:
     """`value` repeated to `shape`; no node if it has that shape already."""
     return value if value.shape == shape else apply("broadcast_to", value, shape=shape)

@@ -6,14 +6,11 @@ differentiation of linear algebra functions", section 3.3, for QR.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tlverify.core.backend import namespace
 from tlverify.core.ops import functions as f
 from tlverify.core.ops import linalg, selection
-from tlverify.core.ops.apply import Value, apply, trace_of
+from tlverify.core.ops.apply import Value, apply, beside
 
 
 def cholesky_vjp(g: Value, y: Value, x: Value) -> Value:
@@ -83,17 +80,11 @@ def _multiplicity(size: int, like: Value) -> Value:
     count[0] = 1.0
     if size % 2 == 0:
         count[-1] = 1.0
-    return _constant(count[:, None] / size, like)
+    return beside(count[:, None] / size, like, str(like.dtype))
 
 
 def _lower_half(x: Value) -> Value:
-    return selection.tril(f.mul(x, _constant(1.0 - 0.5 * np.eye(x.shape[-1]), x)))
-
-
-def _constant(array: Any, like: Value) -> Value:
-    """The array in the dtype of `like`, and on its device if that is an array."""
-    xp = np if trace_of(like) is not None else namespace(like)
-    return xp.asarray(array, dtype=str(like.dtype))
+    return selection.tril(f.mul(x, beside(1.0 - 0.5 * np.eye(x.shape[-1]), x, str(x.dtype))))
 
 
 def _times_inverse(a: Value, r: Value) -> Value:

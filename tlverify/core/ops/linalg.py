@@ -9,7 +9,7 @@ import numpy as np
 
 from tlverify.core.ops import functions as f
 from tlverify.core.ops import selection
-from tlverify.core.ops.apply import Value, apply, as_value, same_dtype
+from tlverify.core.ops.apply import Value, apply, as_value, beside, same_dtype
 from tlverify.graph import ShapeError
 
 # That of Knuth's MMIX generator. It keeps the keys of nested parts apart.
@@ -43,7 +43,7 @@ def solve(matrix: Value, right: Value) -> Value:
 def inv(matrix: Value) -> Value:
     """The inverse of (..., n, n)."""
     matrix = as_value(matrix)
-    return solve(matrix, np.eye(matrix.shape[-1], dtype=str(matrix.dtype)))
+    return solve(matrix, beside(np.eye(matrix.shape[-1]), matrix, str(matrix.dtype)))
 
 
 def transposed(x: Value) -> Value:

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from tlverify.core.backend import namespace
 from tlverify.core.ops import functions as f
-from tlverify.core.ops.apply import Value, apply, as_value, broadcast, trace_of
+from tlverify.core.ops.apply import Value, apply, as_value, beside, broadcast
 from tlverify.graph import ShapeError
 
 
@@ -106,20 +105,19 @@ def cumsum(x: Value, axis: int = -1, reverse: bool = False) -> Value:
 
 def arange(stop: int, like: Value | None = None, dtype: str = "int64") -> Value:
     """0, 1, ..., stop - 1, on the device of the array `like`."""
-    xp = np if like is None or trace_of(like) is not None else namespace(like)
-    return xp.arange(stop, dtype=dtype)
+    return beside(np.arange(stop, dtype=dtype), like)
 
 
 def tril(x: Value, diagonal: int = 0) -> Value:
     """The lower triangle of (..., m, n) up to `diagonal` above the main one, 0 elsewhere."""
     x = as_value(x)
-    return f.where(np.tril(np.ones(x.shape[-2:], bool), diagonal), x, 0)
+    return f.where(beside(np.tril(np.ones(x.shape[-2:], bool), diagonal), x), x, 0)
 
 
 def triu(x: Value, diagonal: int = 0) -> Value:
     """The upper triangle of (..., m, n) from `diagonal` above the main one, 0 elsewhere."""
     x = as_value(x)
-    return f.where(np.triu(np.ones(x.shape[-2:], bool), diagonal), x, 0)
+    return f.where(beside(np.triu(np.ones(x.shape[-2:], bool), diagonal), x), x, 0)
 
 
 def diagonal(x: Value) -> Value:

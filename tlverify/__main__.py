@@ -1,0 +1,5 @@
+"""`python -m tlverify`: the command line."""
+
+from tlverify.cli import main
+
+main()

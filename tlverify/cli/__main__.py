@@ -1,5 +1,0 @@
-"""`python -m tlverify.cli`"""
-
-from tlverify.cli import main
-
-main()
