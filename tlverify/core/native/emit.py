@@ -1,0 +1,354 @@
+"""A loop as a function in LLVM IR.
+
+The axes of the domain that lie behind one another in every view are joined. The last axis is walked in vectors of LANES
+elements and a shorter one for the rest. A sum over the last axis adds vectors, and at the end their halves, quarters and
+so on; a sum over other axes adds whole vectors of the last one. So the order of every sum is fixed by its shape alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tlverify.core.native.functions import FLOATS, TYPES, Code, Kind, Writer, literal, maximum, write
+from tlverify.core.native.schedule import Loop, Operand, Statement, View
+from tlverify.graph import Shape
+
+LANES = 16
+LANES_OF_SUMS = 32
+MEMORY = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
+SIZE = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a loop reads or writes, by strides over the domain."""
+
+    dtype: str
+    strides: Shape
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A loop without its buffers: loops with equal kernels share a function. Streams: loads, stores, reductions."""
+
+    domain: Shape
+    loads: tuple[Stream, ...]
+    statements: tuple[Statement, ...]
+    stores: tuple[tuple[Operand, Stream], ...]
+    reductions: tuple[tuple[str, Operand, Stream], ...]
+    over: tuple[int, ...]
+    separate: bool  # nothing that is written is read
+
+
+def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[View]]:
+    """The kernel, and the views it takes in the order of its streams."""
+    results = [(kind, operand, _spread(view, loop)) for kind, operand, view in loop.reductions]
+    views = [*loop.loads, *(view for _, view in loop.stores), *(view for _, _, view in results)]
+    domain, strides, over = _joined(loop.domain, [view.strides for view in views], loop.over if results else ())
+    streams = [Stream(dtype(view), s) for view, s in zip(views, strides, strict=True)]
+    # A sum over axes of size 1 alone is a store.
+    kept = [operand for operand, _ in loop.stores] + [operand for _, operand, _ in results if not over]
+    loads, stores = len(loop.loads), len(loop.loads) + len(kept)
+    written = {view.buffer for view in views[loads:]}
+    kernel = Kernel(
+        domain,
+        tuple(streams[:loads]),
+        tuple(loop.statements),
+        tuple(zip(kept, streams[loads:stores], strict=True)),
+        tuple((kind, operand, s) for (kind, operand, _), s in zip(results, streams[stores:], strict=False)),
+        over,
+        written.isdisjoint(view.buffer for view in loop.loads) and len(written) == len(views) - loads,
+    )
+    return kernel, views
+
+
+def _spread(view: View, loop: Loop) -> View:
+    """The result of a reduction with stride 0 in the axes that are summed over."""
+    own = iter(view.strides)
+    strides = tuple(0 if axis in loop.over else next(own) for axis in range(len(loop.domain)))
+    return View(view.buffer, view.offset, loop.domain, strides)
+
+
+def _joined(domain: Shape, strides: Sequence[Shape], over: Sequence[int]) -> tuple[Shape, list[Shape], tuple[int, ...]]:
+    """The domain without axes of size 1, and with neighbours joined where all strides allow it."""
+    axes = [a for a, n in enumerate(domain) if n != 1] or [len(domain) - 1] * (len(domain) > 0)
+    sizes: list[int] = []
+    steps: list[list[int]] = [[] for _ in strides]
+    summed: list[bool] = []
+    for a in axes:
+        same = bool(sizes) and summed[-1] == (a in over)
+        if same and all(row[-1] == s[a] * domain[a] for row, s in zip(steps, strides, strict=True)):
+            sizes[-1] *= domain[a]
+            for row, s in zip(steps, strides, strict=True):
+                row[-1] = s[a]
+            continue
+        sizes.append(domain[a])
+        summed.append(a in over)
+        for row, s in zip(steps, strides, strict=True):
+            row.append(s[a])
+    if not sizes:
+        sizes, summed, steps = [1], [bool(over)], [[0] for _ in strides]
+    return tuple(sizes), [tuple(row) for row in steps], tuple(a for a, s in enumerate(summed) if s)
+
+
+def function(name: str, kernel: Kernel) -> tuple[str, set[str]]:
+    """The text of the function, and the declarations it needs."""
+    return _Function(name, kernel).text()
+
+
+class _Function:
+    def __init__(self, name: str, kernel: Kernel):
+        self.name, self.kernel = name, kernel
+        self.code = Code()
+        self.streams = [*kernel.loads, *(s for _, s in kernel.stores), *(s for _, _, s in kernel.reductions)]
+        self.block = "entry"
+
+    def text(self) -> tuple[str, set[str]]:
+        noalias = " noalias" if self.kernel.separate else ""
+        arguments = ", ".join(f"ptr{noalias} %p{i}" for i in range(len(self.streams)))
+        pointers = [f"%p{i}" for i in range(len(self.streams))]
+        if 0 not in self.kernel.domain:
+            self.nest(pointers)
+        body = "\n".join(self.code.lines)
+        return f"define internal void @{self.name}({arguments}) {{\nentry:\n{body}\n  ret void\n}}\n", self.code.declared
+
+    # Loops.
+
+    def each(self, count: int, body: Callable[[str], None], step: int = 1) -> None:
+        """body(index) for 0, step, 2 step, ... below count * step."""
+        if count == 0:
+            return
+        if count == 1:
+            body("0")
+            return
+        code = self.code
+        head, end = code.fresh("head")[1:], code.fresh("end")[1:]
+        index, following, done = code.fresh("i"), code.fresh("n"), code.fresh("d")
+        before = self.block
+        latch = code.fresh("latch")[1:]
+        code.lines += [f"  br label %{head}", f"{head}:"]
+        code.lines.append(f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]")
+        self.block = head
+        body(index)
+        code.lines += [
+            f"  br label %{latch}",
+            f"{latch}:",
+            f"  {following} = add nuw nsw i64 {index}, {step}",
+            f"  {done} = icmp eq i64 {following}, {count * step}",
+            f"  br i1 {done}, label %{end}, label %{head}",
+            f"{end}:",
+        ]
+        self.block = end
+
+    def moved(self, pointers: Sequence[str], index: str, axis: int) -> list[str]:
+        """The pointers at `index` of an axis."""
+        if index == "0":
+            return list(pointers)
+        result = []
+        for pointer, stream in zip(pointers, self.streams, strict=True):
+            stride = stream.strides[axis]
+            if stride:
+                kind = MEMORY[stream.dtype]
+                place = index if stride == 1 else self.code.put(f"mul nsw i64 {index}, {stride}")
+                pointer = self.code.put(f"getelementptr inbounds {kind}, ptr {pointer}, i64 {place}")
+            result.append(pointer)
+        return result
+
+    def over_axes(self, axes: Sequence[int], pointers: Sequence[str], body: Callable[[list[str]], None]) -> None:
+        if not axes:
+            body(list(pointers))
+            return
+        first, *rest = axes
+        self.each(
+            self.kernel.domain[first],
+            lambda index: self.over_axes(rest, self.moved(pointers, index, first), body),
+        )
+
+    def nest(self, pointers: Sequence[str]) -> None:
+        last = len(self.kernel.domain) - 1
+        outer = [a for a in range(last) if a not in self.kernel.over]
+        if last in self.kernel.over:
+            self.over_axes(outer, pointers, self.sum_rows)
+        else:
+            self.over_axes(outer, pointers, self.along_last)
+
+    def along_last(self, pointers: list[str]) -> None:
+        """The last axis is kept: vectors of it, each with its own sums over the axes of `over`."""
+        last = len(self.kernel.domain) - 1
+        lanes = LANES_OF_SUMS if self.kernel.over else LANES
+        whole, rest = divmod(self.kernel.domain[last], lanes)
+        self.each(whole, lambda index: self.column(self.moved(pointers, index, last), lanes), lanes)
+        if rest:
+            start = str(whole * lanes)
+            self.column(self.moved(pointers, start, last), rest)
+
+    def column(self, pointers: list[str], lanes: int) -> None:
+        if not self.kernel.over:
+            self.body(pointers, lanes)
+            return
+        sums = self.start(lanes)
+
+        def step(place: list[str]) -> None:
+            for number, value in enumerate(self.body(place, lanes)):
+                self.accumulate(sums, number, value, lanes)
+
+        self.over_axes(self.kernel.over, pointers, step)
+        for number, (pointer, stream) in enumerate(self.results(pointers)):
+            kind = Kind(stream.dtype, lanes)
+            value = self.code.put(f"load {kind}, ptr {sums[number]}")
+            self.store(value, pointer, stream, lanes)
+
+    def sum_rows(self, pointers: list[str]) -> None:
+        """The last axis is summed over, and maybe others."""
+        last = len(self.kernel.domain) - 1
+        count = self.kernel.domain[last]
+        lanes = LANES_OF_SUMS if count >= LANES_OF_SUMS else 1 << (count - 1).bit_length()
+        whole, rest = divmod(count, lanes)
+        sums = self.start(lanes)
+
+        def row(place: list[str]) -> None:
+            def step(index: str) -> None:
+                for number, value in enumerate(self.body(self.moved(place, index, last), lanes)):
+                    self.accumulate(sums, number, value, lanes)
+
+            self.each(whole, step, lanes)
+            if rest:
+                for number, value in enumerate(self.body(self.moved(place, str(whole * lanes), last), rest)):
+                    self.accumulate(sums, number, self.widened(value, number, rest, lanes), lanes)
+
+        self.over_axes([a for a in self.kernel.over if a != last], pointers, row)
+        for number, (pointer, stream) in enumerate(self.results(pointers)):
+            value = self.code.put(f"load {Kind(stream.dtype, lanes)}, ptr {sums[number]}")
+            self.store(self.folded(number, value, lanes), pointer, stream, 1)
+
+    # Sums.
+
+    def start(self, lanes: int) -> list[str]:
+        """A variable for each reduction."""
+        result = []
+        for kind, _, stream in self.kernel.reductions:
+            vector = Kind(stream.dtype, lanes)
+            variable = self.code.fresh("sum")
+            self.code.lines.insert(0, f"  {variable} = alloca {vector}, align 64")
+            self.code.lines.append(f"  store {vector} {vector.constant(_identity(kind, stream.dtype))}, ptr {variable}")
+            result.append(variable)
+        return result
+
+    def results(self, pointers: Sequence[str]) -> list[tuple[str, Stream]]:
+        count = len(self.kernel.reductions)
+        return [(pointer, s) for pointer, (_, _, s) in zip(pointers[-count:], self.kernel.reductions, strict=True)]
+
+    def combine(self, number: int, a: str, b: str, lanes: int) -> str:
+        kind, _, stream = self.kernel.reductions[number]
+        w = Writer(self.code, Kind(stream.dtype, lanes))
+        if kind == "max":
+            return maximum(w, a, b)
+        return w.op("fadd" if stream.dtype in FLOATS else "add", a, b)
+
+    def accumulate(self, sums: Sequence[str], number: int, value: str, lanes: int) -> None:
+        vector = Kind(self.kernel.reductions[number][2].dtype, lanes)
+        before = self.code.put(f"load {vector}, ptr {sums[number]}")
+        self.code.lines.append(f"  store {vector} {self.combine(number, before, value, lanes)}, ptr {sums[number]}")
+
+    def widened(self, value: str, number: int, lanes: int, wide: int) -> str:
+        """A vector with the identity of the reduction in its further lanes."""
+        kind, _, stream = self.kernel.reductions[number]
+        few = Kind(stream.dtype, lanes)
+        if lanes == 1:
+            all_of_it = Kind(stream.dtype, wide)
+            base = all_of_it.constant(_identity(kind, stream.dtype))
+            return self.code.put(f"insertelement {all_of_it} {base}, {few} {value}, i64 0")
+        places = ", ".join(f"i32 {i if i < lanes else lanes}" for i in range(wide))
+        identity = few.constant(_identity(kind, stream.dtype))
+        return self.code.put(f"shufflevector {few} {value}, {few} {identity}, <{wide} x i32> <{places}>")
+
+    def folded(self, number: int, value: str, lanes: int) -> str:
+        """The vector's lanes combined in a binary tree."""
+        dtype = self.kernel.reductions[number][2].dtype
+        while lanes > 1:
+            kind, half = Kind(dtype, lanes), lanes // 2
+            if half == 1:
+                parts = [self.code.put(f"extractelement {kind} {value}, i64 {i}") for i in (0, 1)]
+            else:
+                parts = []
+                for start in (0, half):
+                    places = ", ".join(f"i32 {start + i}" for i in range(half))
+                    parts.append(
+                        self.code.put(f"shufflevector {kind} {value}, {kind} poison, <{half} x i32> <{places}>")
+                    )
+            lanes = half
+            value = self.combine(number, *parts, lanes)
+        return value
+
+    # What is done for a vector.
+
+    def body(self, pointers: Sequence[str], lanes: int) -> list[str]:
+        """Loads, statements and stores; the values of the reductions."""
+        loads = [self.load(p, s, lanes) for p, s in zip(pointers, self.kernel.loads, strict=False)]
+        values: list[str] = []
+        def operand(given: Operand, dtype: str) -> str:
+            kind, which = given
+            if kind == "constant":
+                return Kind(dtype, lanes).constant(which)
+            return loads[which] if kind == "load" else values[which]
+
+        for s in self.kernel.statements:
+            dtypes = [s.given] * len(s.operands)
+            if s.op == "where":
+                dtypes[0] = "bool"
+            args = [operand(given, dtype) for given, dtype in zip(s.operands, dtypes, strict=True)]
+            values.append(write(self.code, s.op, Kind(s.given, lanes), args, dict(s.attributes)))
+        stores = pointers[len(loads) : len(loads) + len(self.kernel.stores)]
+        for pointer, (given, stream) in zip(stores, self.kernel.stores, strict=True):
+            self.store(operand(given, stream.dtype), pointer, stream, lanes)
+        return [operand(given, stream.dtype) for _, given, stream in self.kernel.reductions]
+
+    def load(self, pointer: str, stream: Stream, lanes: int) -> str:
+        stride, memory = stream.strides[-1], MEMORY[stream.dtype]
+        if stride == 1 or lanes == 1:
+            kind = Kind(stream.dtype, lanes)
+            value = self.code.put(f"load {kind.of(memory)}, ptr {pointer}, align {SIZE[stream.dtype]}")
+            return self.truth(value, kind) if stream.dtype == "bool" else value
+        if stride == 0:
+            return self.splat(self.load(pointer, Stream(stream.dtype, (1,)), 1), Kind(stream.dtype, lanes))
+        vector = Kind(stream.dtype, lanes)
+        total = "poison"
+        for lane in range(lanes):
+            place = self.code.put(f"getelementptr inbounds {memory}, ptr {pointer}, i64 {lane * stride}")
+            value = self.load(place, Stream(stream.dtype, (1,)), 1)
+            scalar = TYPES[stream.dtype]
+            total = self.code.put(f"insertelement {vector} {total}, {scalar} {value}, i64 {lane}")
+        return total
+
+    def truth(self, value: str, kind: Kind) -> str:
+        return self.code.put(f"icmp ne {kind.of('i8')} {value}, {kind.splat('i8', '0')}")
+
+    def splat(self, value: str, kind: Kind) -> str:
+        scalar = TYPES[kind.dtype]
+        first = self.code.put(f"insertelement {kind} poison, {scalar} {value}, i64 0")
+        return self.code.put(f"shufflevector {kind} {first}, {kind} poison, <{kind.lanes} x i32> zeroinitializer")
+
+    def store(self, value: str, pointer: str, stream: Stream, lanes: int) -> None:
+        kind, memory = Kind(stream.dtype, lanes), MEMORY[stream.dtype]
+        if lanes > 1 and stream.strides[-1] != 1:
+            for lane in range(lanes):
+                part = self.code.put(f"extractelement {kind} {value}, i64 {lane}")
+                place = pointer
+                if lane:
+                    step = lane * stream.strides[-1]
+                    place = self.code.put(f"getelementptr inbounds {memory}, ptr {pointer}, i64 {step}")
+                self.store(part, place, Stream(stream.dtype, (1,)), 1)
+            return
+        if stream.dtype == "bool":
+            value = self.code.put(f"zext {kind} {value} to {kind.of('i8')}")
+        self.code.lines.append(f"  store {kind.of(memory)} {value}, ptr {pointer}, align {SIZE[stream.dtype]}")
+
+
+def _identity(kind: str, dtype: str) -> float:
+    if kind == "sum":
+        return 0.0 if dtype == "int64" else -0.0
+    return -(2**63) if dtype == "int64" else float("-inf")
+
+
+__all__ = ["Kernel", "function", "kernel_of", "literal"]

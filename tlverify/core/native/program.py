@@ -1,0 +1,130 @@
+"""A graph compiled, and run."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlverify.core.native import machine, schedule
+from tlverify.core.native.emit import SIZE
+from tlverify.core.native.memory import ALIGN, arena
+from tlverify.core.native.module import CALLER, CONSTANTS, SCRATCH, Places, module
+from tlverify.core.native.rewrite import rewrite
+from tlverify.core.native.schedule import Call, Schedule, View
+from tlverify.graph import Graph
+
+Place = tuple[int, int]
+"""A base of the caller, and an offset in bytes."""
+
+
+def aligned(size: int) -> Any:
+    """Memory of so many bytes that begins at a multiple of ALIGN."""
+    memory = np.empty(size + ALIGN, np.uint8)
+    start = -address(memory) % ALIGN
+    return memory[start : start + size]
+
+
+def address(array: Any) -> int:
+    """Of its first element."""
+    return int(array.__array_interface__["data"][0])
+
+
+@dataclass(eq=False)
+class Code:
+    """Machine code of a graph, whose inputs and outputs lie where the caller put them.
+
+    `run(bases)` takes the addresses of the caller's bases. It must not run in two threads at a time. `reads` tells for
+    each input whether anything depends on it.
+    """
+
+    schedule: Schedule
+    places: Places
+    parts: list[Any]
+    table: Any
+    reads: list[bool]
+    kept: tuple[Any, ...]  # what the table points to
+    _address: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._address = ctypes.addressof(self.table)
+
+    def run(self, bases: Sequence[int]) -> None:
+        self.table[CALLER:] = bases
+        for part in self.parts:
+            if isinstance(part, Call):
+                self._array(part.result)[...] = part.function(*map(self._array, part.inputs))
+            else:
+                part(self._address)
+
+    def _array(self, view: View) -> Any:
+        buffer = self.schedule.buffers[view.buffer]
+        base, offset = self.places[view.buffer]
+        dtype = np.dtype(buffer.dtype)
+        memory = (ctypes.c_byte * (buffer.size * dtype.itemsize)).from_address(self.table[base] + offset)
+        strides = tuple(s * dtype.itemsize for s in view.strides)
+        flat = np.frombuffer(memory, dtype)[view.offset :]
+        return np.lib.stride_tricks.as_strided(flat, view.shape, strides)
+
+
+def compile_code(graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place]) -> Code:
+    """The graph as code for this processor, with the given places of its inputs and outputs."""
+    found = schedule.plan(rewrite(graph))
+    offsets, size = arena(found)
+    constants, starts = _pool(found.constants)
+    places = {buffer: (SCRATCH, offset) for buffer, offset in offsets.items()}
+    bases = {"input": inputs, "output": outputs}
+    for number, buffer in enumerate(found.buffers):
+        if buffer.kind == "constant":
+            places[number] = CONSTANTS, starts[buffer.place or 0]
+        elif buffer.kind != "scratch":
+            base, offset = bases[buffer.kind][buffer.place or 0]
+            places[number] = CALLER + base, offset
+    text, names = module(found, places)
+    engine = machine.engine(text)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    parts = [name if isinstance(name, Call) else call(engine.get_function_address(name)) for name in names]
+    scratch = aligned(size)
+    caller = 1 + max((base for base, _ in (*inputs, *outputs)), default=-1)
+    table = (ctypes.c_size_t * (CALLER + caller))(*machine.blas(), address(scratch), address(constants))
+    read = {view.buffer for instruction in found.instructions for view in schedule.views_of(instruction)}
+    return Code(found, places, parts, table, [b in read for b in found.inputs], (scratch, constants, engine))
+
+
+def _pool(arrays: Sequence[Any]) -> tuple[Any, list[int]]:
+    """Copies of the arrays in one piece of memory, and where they start."""
+    starts, total = [], 0
+    for array in arrays:
+        starts.append(total)
+        total += -(-array.nbytes // ALIGN) * ALIGN
+    pool = aligned(total)
+    for array, start in zip(arrays, starts, strict=True):
+        pool[start : start + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return pool, starts
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """`program(*arrays)` gives the outputs of the graph, in new arrays."""
+
+    code: Code
+
+    def __call__(self, *arrays: Any) -> tuple[Any, ...]:
+        given = [np.ascontiguousarray(array) for array in arrays]
+        found = self.code.schedule
+        outputs = [np.empty(view.shape, found.buffers[view.buffer].dtype) for view in found.outputs]
+        self.code.run([*map(address, given), *map(address, outputs)])
+        return tuple(outputs)
+
+
+def compile_graph(graph: Graph) -> Program:
+    """The graph as a function of arrays."""
+    count = len(graph.inputs)
+    outputs = [(count + i, 0) for i in range(len(graph.outputs))]
+    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs))
+
+
+__all__ = ["SIZE", "Code", "Program", "compile_code", "compile_graph"]
