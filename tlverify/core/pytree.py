@@ -38,7 +38,7 @@ def register(cls: type[T]) -> type[T]:
     """Mark a frozen dataclass as a container. A field with `metadata={"static": True}` is not a child."""
     if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise TypeError(f"{cls.__name__}: expected a frozen dataclass")
-    setattr(cls, _MARK, True)
+    setattr(cls, _MARK, cls)
     return cls
 
 
@@ -94,7 +94,7 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in tree]))
     if tree is None:
         return TreeDef(type(None))
-    if getattr(kind, _MARK, False):
+    if (kind := getattr(kind, _MARK, None)) is not None:  # of a subclass: the class that was registered
         fields = dataclasses.fields(tree)
         keys = tuple([field.name for field in fields if not field.metadata.get("static")])
         static = tuple([(x.name, getattr(tree, x.name)) for x in fields if x.metadata.get("static")])

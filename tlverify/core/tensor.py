@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tlverify.core.backend import to_numpy
+from tlverify.core.formula import Formula
 from tlverify.graph import DTYPES, Attribute, GraphBuilder, GraphError, Shape, ShapeError, Type
 
 _numbers = itertools.count()
@@ -20,13 +21,14 @@ class Trace(GraphBuilder):
     """A graph under construction. A trace made inside another one has the greater number.
 
     Arrays and scalars that it meets become parameters, each array once. A Tensor of an enclosing trace
-    becomes an input; `captured` maps the name of that input to the Tensor.
+    becomes an input; `captured` maps the name of that input to the Tensor. So does a Formula, and `formulas` maps.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.number = next(_numbers)
         self.captured: dict[str, Tensor] = {}
+        self.formulas: dict[str, Formula] = {}
         self.closed = False
         self.scope = ""
         self._regions = 0
@@ -52,7 +54,9 @@ class Trace(GraphBuilder):
         return Tensor(self, self.input(name, type_))
 
     def constant(self, value: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
-        """The parameter that holds `value`, in `dtype` where one is given."""
+        """The parameter that holds `value`, in `dtype` where one is given; for a Formula an input that will."""
+        if isinstance(value, Formula):
+            return self._formula(value, dtype)
         array = to_numpy(value)
         found = Type(array.shape, array.dtype.name)
         dtype = dtype or found.dtype
@@ -65,6 +69,16 @@ class Trace(GraphBuilder):
         if key not in self._constants:
             parameter = self.parameter(array.astype(dtype, copy=False), None if name in self else name)
             self._constants[key] = (value, Tensor(self, parameter))
+        return self._constants[key][1]
+
+    def _formula(self, formula: Formula, dtype: str | None) -> Tensor:
+        if dtype is None:
+            raise ShapeError(f"{formula}: expected a Tensor beside it, which says the dtype")
+        key = (formula.text, dtype)
+        if key not in self._constants:
+            found = self.add_input(self._fresh("formula"), Type((), dtype))
+            self.formulas[found.name] = formula
+            self._constants[key] = (formula, found)
         return self._constants[key][1]
 
     def lift(self, value: Any) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and_grad
 from tlverify.core.tensor import Tensor
 from tlverify.train import optim
+from tlverify.train.compiled import CompiledStep, Layout, PackedState, layout_of, packed
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.state import TrainingError, TrainState
@@ -43,11 +44,13 @@ class Stepper:
     seed: int = 0
     dtype: str = "float32"
     to_device: Callable[[Any], Any] = np.asarray
-    check: bool = False
+    execution: str = "compiled"
     _gradient: Callable[..., Any] = field(init=False, repr=False)
+    _compiled: dict[Any, CompiledStep] = field(init=False, repr=False, default_factory=dict)
+    _layouts: list[Layout] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        gradient = value_and_grad(self._loss, has_aux=True, check=self.check)
+        gradient = value_and_grad(self._loss, has_aux=True, check=self.execution == "eager")
         object.__setattr__(self, "_gradient", gradient)
 
     def init(self, rng: np.random.Generator) -> TrainState:
@@ -61,6 +64,8 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
+        if self.execution == "native" and len(batches) == 1:
+            return self._whole(state, batches[0])
         fraction = state.step / self.total
         lr = self.optimizer.lr * self.schedule(fraction)
         buffers, losses, total = state.buffers, [], None
@@ -80,6 +85,30 @@ class Stepper:
         params, optimizer = self.optimizer.update(total, state.optimizer, state.params, lr)
         metrics = Metrics(sum(losses) / len(losses), lr)
         return TrainState(state.step + 1, params, buffers, optimizer), metrics
+
+    def _whole(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        """The step as one program, which is made once for each type of batch."""
+        if type(state) is not PackedState:
+            layout = layout_of(state)
+            same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
+            self._layouts.extend([] if same else [layout])
+            state = packed(state, same[0] if same else layout)
+        x, y = batch
+        fraction = state.step / self.total
+        lr = self.optimizer.lr * self.schedule(fraction)
+        key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
+        step = self._compiled.get(key)
+        if step is None:
+            given = self._arguments(state.step, 0, fraction, batch)
+            step = CompiledStep(self._gradient, self.optimizer.update, state.layout, state, given)
+            self._compiled[key] = step
+        coefficients = self.objective.coefficients(fraction)
+        random = _step_key(self.seed, state.step, 0) if step.reads[0] else None
+        new, loss = step(state, (random, x, y, *coefficients), lr)
+        if not math.isfinite(loss):
+            given = self._arguments(state.step, 0, fraction, batch)
+            raise TrainingError(self._explain(state.step + 1, loss, (state.params, state.buffers, *given)))
+        return new, Metrics(loss, lr)
 
     def _loss(self, params: Any, buffers: Any, key: Any, x: Any, y: Any, coefficients: Any) -> Any:
         """(loss, new buffers) with the model in training."""

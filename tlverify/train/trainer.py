@@ -67,7 +67,7 @@ class Trainer:
             raise TlverifyError(f"Trainer: task: expected {', '.join(TASKS[:-1])} or custom, found {self.task!r}")
         if self.task == "custom" and self.loss is None:
             raise TlverifyError("Trainer: the task custom needs a loss, as in loss=lambda outputs, targets: ...")
-        for name, known in (("dtype", FLOATS), ("backend", _DEVICES), ("execution", ("compiled", "eager"))):
+        for name, known in (("dtype", FLOATS), ("backend", _DEVICES), ("execution", EXECUTIONS)):
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
@@ -103,7 +103,7 @@ class Trainer:
             self.seed,
             self.dtype,
             _DEVICES[self.backend](),
-            self.execution == "eager",
+            self.execution,
         )
 
     def train(
@@ -239,6 +239,7 @@ def _cupy() -> Callable[[Any], Any]:
     return asarray
 
 
+EXECUTIONS = ("native", "compiled", "eager")
 _DEVICES: Mapping[str, Callable[[], Callable[[Any], Any]]] = {"numpy": lambda: np.asarray, "cupy": _cupy}
 
 

@@ -37,8 +37,8 @@ def address(array: Any) -> int:
 class Code:
     """Machine code of a graph, whose inputs and outputs lie where the caller put them.
 
-    `run(bases)` takes the addresses of the caller's bases. It must not run in two threads at a time. `reads` tells for
-    each input whether anything depends on it.
+    The addresses of the caller's bases are to be put into `table` from CALLER on. `run` must not be called by two
+    threads at a time. `reads` tells for each input whether anything depends on it.
     """
 
     schedule: Schedule
@@ -52,8 +52,7 @@ class Code:
     def __post_init__(self) -> None:
         self._address = ctypes.addressof(self.table)
 
-    def run(self, bases: Sequence[int]) -> None:
-        self.table[CALLER:] = bases
+    def run(self) -> None:
         for part in self.parts:
             if isinstance(part, Call):
                 self._array(part.result)[...] = part.function(*map(self._array, part.inputs))
@@ -116,7 +115,8 @@ class Program:
         given = [np.ascontiguousarray(array) for array in arrays]
         found = self.code.schedule
         outputs = [np.empty(view.shape, found.buffers[view.buffer].dtype) for view in found.outputs]
-        self.code.run([*map(address, given), *map(address, outputs)])
+        self.code.table[CALLER:] = [*map(address, given), *map(address, outputs)]
+        self.code.run()
         return tuple(outputs)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +54,7 @@ class Adam:
         mean = pytree.map(lambda m, g: first * m + (1 - first) * g, state.mean, grads)
         square = pytree.map(lambda v, g: second * v + (1 - second) * (g * g), state.square, grads)
         size = rate / (1 - first**step)
-        root = math.sqrt(1 - second**step)
+        root = (1 - second**step) ** 0.5
 
         def move(p: Any, m: Any, v: Any) -> Any:
             return p - size * m / (np.sqrt(v) / root + self.eps)

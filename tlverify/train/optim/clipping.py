@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from tlverify.core import pytree
+from tlverify.core import ops, pytree
 from tlverify.train.optim.base import Optimizer, require
 
 
@@ -20,9 +19,10 @@ class Clip(Protocol):
     def __call__(self, grads: Any, state: Any) -> tuple[Any, Any]: ...
 
 
-def global_norm(grads: Any) -> float:
-    """The 2-norm of all leaves together."""
-    return math.sqrt(sum(float(np.vdot(leaf, leaf)) for leaf in pytree.flatten(grads)[0]))
+def global_norm(grads: Any) -> Any:
+    """The 2-norm of all leaves together, in the dtype of the first."""
+    first, *others = (ops.sum(ops.square(leaf)) for leaf in pytree.flatten(grads)[0])
+    return ops.sqrt(sum((ops.cast(square, str(first.dtype)) for square in others), first))
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class ClipNorm:
         return None
 
     def __call__(self, grads: Any, state: Any) -> tuple[Any, Any]:
-        factor = min(1.0, self.most / (global_norm(grads) + 1e-6))
-        return pytree.map(lambda g: g * factor, grads), state
+        factor = ops.minimum(1.0, self.most / (global_norm(grads) + 1e-6))
+        return pytree.map(lambda g: g * ops.cast(factor, str(g.dtype)), grads), state
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ClipValue:
         return None
 
     def __call__(self, grads: Any, state: Any) -> tuple[Any, Any]:
-        return pytree.map(lambda g: np.clip(g, -self.most, self.most), grads), state
+        return pytree.map(lambda g: ops.clip(g, -self.most, self.most), grads), state
 
 
 @pytree.register
@@ -86,7 +86,7 @@ class ClipPercentile:
 
     def __call__(self, grads: Any, state: PercentileState) -> tuple[Any, PercentileState]:
         norms = state.norms.copy()
-        norms[state.count % self.window] = global_norm(grads)
+        norms[state.count % self.window] = float(global_norm(grads))
         count = state.count + 1
         most = float(np.percentile(norms[:count], self.percentile))
         return (ClipNorm(most)(grads, None)[0] if most > 0 else grads), PercentileState(count, norms)
