@@ -21,8 +21,10 @@ _GEMM = "void (i32, i32, i32, i64, i64, i64, {0}, ptr, i64, ptr, i64, {0}, ptr, 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 
 
-def module(found: Schedule, places: Places) -> tuple[str, list[str | Call]]:
-    """The text of a module, and what to run: names of its functions, and calls between them."""
+def module(found: Schedule, places: Places, separate: bool = False) -> tuple[str, list[str | Call]]:
+    """The text of a module, and what to run: names of its functions, and calls between them. With `separate` every
+    instruction has a function of its own, which can be timed.
+    """
     kernels: dict[emit.Kernel, str] = {}
     declared: set[str] = set()
     definitions: list[str] = []
@@ -37,6 +39,8 @@ def module(found: Schedule, places: Places) -> tuple[str, list[str | Call]]:
             lines.clear()
 
     for number, instruction in enumerate(found.instructions):
+        if separate:
+            close()
         if isinstance(instruction, Call):
             close()
             parts.append(instruction)

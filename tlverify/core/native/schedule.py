@@ -8,7 +8,7 @@ memory unless something else reads it; a sum or maximum joins the loop of what i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -56,6 +56,29 @@ class Statement:
     dtype: str
     given: str
     attributes: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Work:
+    """An elementwise op that is still to be put into a loop; operands may be such as well."""
+
+    op: str
+    operands: tuple[Value, ...]
+    shape: Shape
+    dtype: str
+    given: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def views(self) -> Iterator[View]:
+        """All that it reads."""
+        for operand in self.operands:
+            if isinstance(operand, Work):
+                yield from operand.views()
+            elif isinstance(operand, View):
+                yield operand
+
+
+Value = View | Work | int | float
 
 
 @dataclass
@@ -190,6 +213,11 @@ class _Planner:
         self.ready: dict[int, int] = {}  # buffer -> the instruction after which it is filled
         self.constants: list[Any] = []
         self.stored: set[int] = set()
+        self.later: dict[str, Work] = {}
+        self.users: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for name in node.inputs:
+                self.users.setdefault(name, []).append(node)
 
     def done(self) -> Schedule:
         inputs = []
@@ -252,53 +280,67 @@ class _Planner:
         if rule is not None:
             rule(node)
         elif node.op in ELEMENTWISE and self.supports(node):
-            operands = [self.numbers.get(name, self.values[name]) for name in node.inputs]
-            given = self.dtype(self.values[node.inputs[-1]])
-            self.values[node.name] = self.elementwise(
-                node.op, operands, node.shape, node.dtype, given, node.attributes
-            )
+            work = Work(node.op, self.operands(node), node.shape, node.dtype, self.given(node), dict(node.attributes))
+            if self.joins(node):
+                self.later[node.name] = work
+            else:
+                self.values[node.name] = self.elementwise(work)
         else:
             self.call(node)
 
     def supports(self, node: Node) -> bool:
-        given = self.dtype(self.values[node.inputs[-1]])
+        given = self.given(node)
         to_integer = node.op == "cast" and node.dtype == "int64" and given in FLOATS  # undefined where it overflows
         return given in ELEMENTWISE[node.op].dtypes and not to_integer
 
-    def elementwise(
-        self,
-        op: str,
-        operands: Sequence[View | int | float],
-        shape: Shape,
-        dtype: str,
-        given: str,
-        attributes: Mapping[str, Any],
-        into: View | None = None,
-    ) -> View:
+    def given(self, node: Node) -> str:
+        """The dtype of the last operand."""
+        return self.graph.types[node.inputs[-1]].dtype
+
+    def joins(self, node: Node) -> bool:
+        """Whether the only thing that reads the node is a statement or a reduction over the same domain."""
+        users = self.users.get(node.name, [])
+        if len(users) != 1 or node.name in self.graph.outputs:
+            return False
+        (user,) = users
+        if user.op in ("sum", "max"):
+            return node.dtype != "bool" and math.prod(node.shape) > 0
+        return user.op in ELEMENTWISE and user.shape == node.shape and self.supports(user)
+
+    def operands(self, node: Node) -> tuple[Value, ...]:
+        return tuple(self.numbers.get(name, self.later.get(name) or self.values[name]) for name in node.inputs)
+
+    def value(self, name: str) -> View:
+        """Where the value is, or will be once it is stored."""
+        if name in self.later:
+            self.values[name] = self.elementwise(self.later.pop(name))
+        return self.values[name]
+
+    def elementwise(self, work: Work, into: View | None = None) -> View:
         """A statement in the best loop for it. Its value goes to `into`, or to a new buffer if anything reads it."""
-        views = [v for v in operands if isinstance(v, View)]
-        number = len(self.instructions) if into is not None else self.place(views, shape)
+        number = len(self.instructions) if into is not None else self.place(list(work.views()), work.shape)
         if number == len(self.instructions):
-            self.push(Loop(shape))
+            self.push(Loop(work.shape))
         loop = self.instructions[number]
         assert isinstance(loop, Loop)
-        args = tuple(self.argument(loop, number, v) for v in operands)
-        statement = Statement(op, args, dtype, given, tuple(sorted(attributes.items())))
-        if statement in loop.statements and into is None:
-            index = loop.statements.index(statement)
-        else:
-            loop.statements.append(statement)
-            index = len(loop.statements) - 1
+        operand = self.argument(loop, number, work)
         if into is not None:
-            loop.stores.append((("statement", index), into))
+            loop.stores.append((operand, into))
             self.ready[into.buffer] = number
             return into
-        result = self.new(shape, dtype)
-        self.made[result.buffer] = number, ("statement", index)
+        result = self.new(work.shape, work.dtype)
+        self.made[result.buffer] = number, operand
         self.ready[result.buffer] = number
         return result
 
-    def argument(self, loop: Loop, number: int, value: View | int | float) -> Operand:
+    def argument(self, loop: Loop, number: int, value: Value) -> Operand:
+        """The value as an operand in the loop of this number."""
+        if isinstance(value, Work):
+            args = tuple(self.argument(loop, number, v) for v in value.operands)
+            statement = Statement(value.op, args, value.dtype, value.given, tuple(sorted(value.attributes.items())))
+            if statement not in loop.statements:
+                loop.statements.append(statement)
+            return "statement", loop.statements.index(statement)
         if not isinstance(value, View):
             return "constant", value
         made = self.made.get(value.buffer)
@@ -334,7 +376,7 @@ class _Planner:
     # Views.
 
     def add_reshape(self, node: Node) -> None:
-        source = self.values[node.inputs[0]]
+        source = self.value(node.inputs[0])
         view = reshaped(source, node.shape)
         if view is None:
             copied = self.copy(source)
@@ -344,7 +386,7 @@ class _Planner:
         self.number(node)
 
     def add_broadcast_to(self, node: Node) -> None:
-        self.values[node.name] = broadcast(self.values[node.inputs[0]], node.shape)
+        self.values[node.name] = broadcast(self.value(node.inputs[0]), node.shape)
         self.number(node)
 
     def number(self, node: Node) -> None:
@@ -352,14 +394,14 @@ class _Planner:
             self.numbers[node.name] = self.numbers[node.inputs[0]]
 
     def add_transpose(self, node: Node) -> None:
-        self.values[node.name] = transposed(self.values[node.inputs[0]], node.attributes["axes"])
+        self.values[node.name] = transposed(self.value(node.inputs[0]), node.attributes["axes"])
 
     def add_slice(self, node: Node) -> None:
         starts, steps = (node.attributes[name] for name in ("starts", "steps"))
-        self.values[node.name] = part(self.values[node.inputs[0]], starts, node.shape, steps)
+        self.values[node.name] = part(self.value(node.inputs[0]), starts, node.shape, steps)
 
     def add_windows(self, node: Node) -> None:
-        source = self.values[node.inputs[0]]
+        source = self.value(node.inputs[0])
         padding = node.attributes["padding"]
         if any(padding):
             lead = (0,) * (len(source.shape) - 2)
@@ -393,20 +435,20 @@ class _Planner:
     def add_pad(self, node: Node) -> None:
         given = node.attributes
         value = float(Fraction(given["value"]))
-        self.values[node.name] = self.padded(self.values[node.inputs[0]], given["before"], given["after"], value)
+        self.values[node.name] = self.padded(self.value(node.inputs[0]), given["before"], given["after"], value)
 
     def add_concat(self, node: Node) -> None:
         result, axis = self.new(node.shape, node.dtype), node.attributes["axis"]
         start = 0
         for name in node.inputs:
-            view = self.values[name]
+            view = self.value(name)
             starts = tuple(start if a == axis else 0 for a in range(len(node.shape)))
             self.copy(view, part(result, starts, view.shape, (1,) * len(node.shape)))
             start += view.shape[axis]
         self.values[node.name] = result
 
     def add_fold(self, node: Node) -> None:
-        given, source = node.attributes, self.values[node.inputs[0]]
+        given, source = node.attributes, self.value(node.inputs[0])
         top, left, bottom, right = given["padding"]
         height, width = given["size"]
         total = self.new((*node.shape[:-2], top + height + bottom, left + width + right), node.dtype)
@@ -418,7 +460,8 @@ class _Planner:
             tap = View(tap.buffer, tap.offset, (*source.shape[:lead], rows, columns), (*tap.strides[:lead], *tap.strides[-2:]))
             starts = (*(0,) * lead, i * given["dilation"][0], j * given["dilation"][1])
             place = part(total, starts, tap.shape, (*(1,) * lead, *given["stride"]))
-            self.elementwise("add", [place, self.read(tap)], tap.shape, node.dtype, node.dtype, {}, into=place)
+            work = Work("add", (place, self.read(tap)), tap.shape, node.dtype, node.dtype)
+            self.elementwise(work, into=place)
         self.values[node.name] = part(total, (*(0,) * lead, top, left), node.shape, (1,) * (lead + 2))
 
     # Reductions and products.
@@ -430,19 +473,23 @@ class _Planner:
         self.reduce(node)
 
     def reduce(self, node: Node) -> None:
-        source, axes = self.values[node.inputs[0]], tuple(node.attributes["axes"])
-        if self.dtype(source) == "bool" or math.prod(source.shape) == 0:
+        type_, axes = self.graph.types[node.inputs[0]], tuple(node.attributes["axes"])
+        if type_.dtype == "bool" or math.prod(type_.shape) == 0:
             self.call(node)
             return
+        (source,) = self.operands(node) if axes else (self.value(node.inputs[0]),)
+        if not isinstance(source, View | Work):
+            source = self.value(node.inputs[0])
         kept = self.reduction(node.op, source, axes, node.dtype)
         view = reshaped(kept, node.shape)
         assert view is not None
         self.values[node.name] = view
 
-    def reduction(self, kind: str, source: View, axes: tuple[int, ...], dtype: str) -> View:
-        if not axes:
+    def reduction(self, kind: str, source: View | Work, axes: tuple[int, ...], dtype: str) -> View:
+        if isinstance(source, View) and not axes:
             return source
-        number = self.place([source], source.shape)
+        views = list(source.views()) if isinstance(source, Work) else [source]
+        number = self.place(views, source.shape)
         if number < len(self.instructions):
             loop = self.instructions[number]
             assert isinstance(loop, Loop)
@@ -460,7 +507,7 @@ class _Planner:
         return result
 
     def add_matmul(self, node: Node) -> None:
-        left, right = (self.values[name] for name in node.inputs)
+        left, right = (self.value(name) for name in node.inputs)
         (m, k), n = left.shape[-2:], right.shape[-1]
         lead = node.shape[:-2]
         if min(m, k, n) == 0 or self.dtype(left) not in ("float32", "float64"):
@@ -487,8 +534,7 @@ class _Planner:
             domain, over = (*lead, m, n, k), axis + 2
             a = View(left.buffer, left.offset, domain, (*left.strides[:-1], 0, left.strides[-1]))
             b = View(right.buffer, right.offset, domain, (*right.strides[:-2], 0, right.strides[-1], right.strides[-2]))
-        product = self.elementwise("mul", [a, b], domain, dtype, dtype, {})
-        return self.reduction("sum", product, (over,), dtype)
+        return self.reduction("sum", Work("mul", (a, b), domain, dtype, dtype), (over,), dtype)
 
     def matrix(self, view: View) -> View:
         """The view itself if BLAS can read its matrices, or a copy."""
@@ -506,13 +552,13 @@ class _Planner:
     def call(self, node: Node) -> None:
         from tlverify.core.plan import function_of
 
-        inputs = tuple(self.read(self.values[name]) for name in node.inputs)
+        inputs = tuple(self.read(self.value(name)) for name in node.inputs)
         result = self.new(node.shape, node.dtype)
         self.push(Call(function_of(node), inputs, result), result)
         self.values[node.name] = result
 
     def output(self, name: str, place: int) -> View:
-        view = self.values[name]
+        view = self.value(name)
         buffer = self.buffers[view.buffer]
         if buffer.kind != "scratch" or not self.whole(view):
             view = self.copy(view)
