@@ -34,7 +34,7 @@ def module(found: Schedule, places: Places, separate: bool = False) -> tuple[str
     def close() -> None:
         if lines:
             name = f"part{len(parts)}"
-            definitions.append(f"define void @{name}(ptr %table) {{\n" + "\n".join(lines) + "\n  ret void\n}\n")
+            definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n" + "\n".join(lines) + "\n  ret void\n}\n")
             parts.append(name)
             lines.clear()
 
@@ -102,7 +102,7 @@ def _flattened(product: Product) -> tuple[View, View, View]:
     left, right, result = product.left, product.right, product.result
     *lead, m, k = left.shape
     apart = all(s == 0 or n == 1 for n, s in zip(right.shape[:-2], right.strides[:-2], strict=True))
-    if lead and apart and left.strides[-1] == 1:
+    if lead and apart and left.strides[-1] == 1 and not product.accumulate:
         joined = schedule.reshaped(View(left.buffer, left.offset, (*lead, m), left.strides[:-1]), (_size(lead) * m,))
         if joined is not None:
             rows = _size(lead) * m

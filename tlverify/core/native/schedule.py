@@ -7,6 +7,7 @@ memory unless something else reads it; a sum or maximum joins the loop of what i
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -204,7 +205,7 @@ def plan(graph: Graph) -> Schedule:
 
 class _Planner:
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph, self.types, self.kept = graph, graph.types, set(graph.outputs)
         self.buffers: list[Buffer] = []
         self.instructions: list[Instruction] = []
         self.values: dict[str, View] = {}
@@ -214,6 +215,8 @@ class _Planner:
         self.constants: list[Any] = []
         self.stored: set[int] = set()
         self.later: dict[str, Work] = {}
+        self.terms: dict[str, list[Value | Node]] = {}
+        self.summed: dict[str, Node] = {}
         self.users: dict[str, list[Node]] = {}
         for node in graph.nodes:
             for name in node.inputs:
@@ -276,6 +279,8 @@ class _Planner:
     # Nodes.
 
     def add(self, node: Node) -> None:
+        if self.collected(node):
+            return
         rule = getattr(self, f"add_{node.op}", None)
         if rule is not None:
             rule(node)
@@ -288,6 +293,77 @@ class _Planner:
         else:
             self.call(node)
 
+    def collected(self, node: Node) -> bool:
+        """Puts a term of a sum by, or adds all of them up in one place where the sum ends: a matrix product adds itself
+        to it, and what is padded with 0 goes where it belongs.
+        """
+        if node.op == "pad" and Fraction(node.attributes["value"]) == 0 or node.op == "matmul" and self.large(node):
+            if self.added(node):
+                self.terms[node.name] = [node]
+                return True
+            if node.op == "matmul" and self.all_summed(node):
+                self.summed[node.name] = node
+                return True
+            return False
+        if node.op != "add" or self.terms.keys().isdisjoint(node.inputs):
+            return False
+        terms: list[Value | Node] = []
+        for name, operand in zip(node.inputs, self.operands(node), strict=True):
+            terms += self.terms.pop(name, None) or [operand]
+        if self.added(node):
+            self.terms[node.name] = terms
+        else:
+            self.values[node.name] = self.total(terms, node)
+        return True
+
+    def all_summed(self, node: Node) -> bool:
+        """Whether nothing reads the product but a sum over its leading axes."""
+        users, lead = self.users.get(node.name, []), len(node.shape) - 2
+        alone = len(users) == 1 and users[0].op == "sum" and node.name not in self.kept
+        return alone and lead > 0 and set(users[0].attributes["axes"]) == set(range(lead))
+
+    def sum_of_products(self, product: Node, node: Node) -> View:
+        (*lead, m, n) = product.shape
+        result = self.new((m, n), node.dtype)
+        self.fill(0.0, result)
+        self.product(product, broadcast(result, (*lead, m, n)), True)
+        shaped = reshaped(result, node.shape)
+        assert shaped is not None
+        return shaped
+
+    def added(self, node: Node) -> bool:
+        """Whether nothing reads the node but an addition."""
+        users = self.users.get(node.name, [])
+        return len(users) == 1 and users[0].op == "add" and node.name not in self.kept
+
+    def total(self, terms: Sequence[Value | Node], node: Node) -> View:
+        others = [term for term in terms if not isinstance(term, Node)]
+        if others:
+            work = functools.reduce(lambda a, b: Work("add", (a, b), node.shape, node.dtype, node.dtype), others)
+            result = self.elementwise(work) if isinstance(work, Work) else self.copy(self.values_of(work, node))
+            self.read(result)
+        else:
+            result = self.new(node.shape, node.dtype)
+            self.fill(0.0, result)
+        self.made.pop(result.buffer, None)
+        for term in terms:
+            if isinstance(term, Node) and term.op == "matmul":
+                self.product(term, result, True)
+            elif isinstance(term, Node):
+                source = self.read(self.value(term.inputs[0]))
+                place = part(result, term.attributes["before"], source.shape, (1,) * len(node.shape))
+                self.elementwise(Work("add", (place, source), source.shape, node.dtype, node.dtype), into=place)
+        return result
+
+    def values_of(self, value: Value, node: Node) -> View:
+        """A View that is a term by itself."""
+        if isinstance(value, View):
+            return value
+        result = self.new(node.shape, node.dtype)
+        assert isinstance(value, int | float)
+        self.fill(value, result)
+        return result
+
     def supports(self, node: Node) -> bool:
         given = self.given(node)
         to_integer = node.op == "cast" and node.dtype == "int64" and given in FLOATS  # undefined where it overflows
@@ -295,7 +371,7 @@ class _Planner:
 
     def given(self, node: Node) -> str:
         """The dtype of the last operand."""
-        return self.graph.types[node.inputs[-1]].dtype
+        return self.types[node.inputs[-1]].dtype
 
     def joins(self, node: Node) -> bool:
         """Whether the only thing that reads the node is a statement or a reduction over the same domain."""
@@ -308,7 +384,14 @@ class _Planner:
         return user.op in ELEMENTWISE and user.shape == node.shape and self.supports(user)
 
     def operands(self, node: Node) -> tuple[Value, ...]:
-        return tuple(self.numbers.get(name, self.later.get(name) or self.values[name]) for name in node.inputs)
+        return tuple(self.operand(name) for name in node.inputs)
+
+    def operand(self, name: str) -> Value:
+        if name in self.numbers:
+            return self.numbers[name]
+        if name in self.terms:
+            return 0  # its terms stand for it
+        return self.later.get(name) or self.values[name]
 
     def value(self, name: str) -> View:
         """Where the value is, or will be once it is stored."""
@@ -473,7 +556,10 @@ class _Planner:
         self.reduce(node)
 
     def reduce(self, node: Node) -> None:
-        type_, axes = self.graph.types[node.inputs[0]], tuple(node.attributes["axes"])
+        if node.inputs[0] in self.summed:
+            self.values[node.name] = self.sum_of_products(self.summed.pop(node.inputs[0]), node)
+            return
+        type_, axes = self.types[node.inputs[0]], tuple(node.attributes["axes"])
         if type_.dtype == "bool" or math.prod(type_.shape) == 0:
             self.call(node)
             return
@@ -507,20 +593,29 @@ class _Planner:
         return result
 
     def add_matmul(self, node: Node) -> None:
-        left, right = (self.value(name) for name in node.inputs)
-        (m, k), n = left.shape[-2:], right.shape[-1]
-        lead = node.shape[:-2]
-        if min(m, k, n) == 0 or self.dtype(left) not in ("float32", "float64"):
+        (m, k), n = self.types[node.inputs[0]].shape[-2:], node.shape[-1]
+        if min(m, k, n) == 0 or node.dtype not in FLOATS:
             self.call(node)
-            return
-        left, right = broadcast(left, (*lead, m, k)), broadcast(right, (*lead, k, n))
-        if m * k * n <= SMALL_PRODUCT:
+        elif self.large(node):
+            self.values[node.name] = self.product(node, self.new(node.shape, node.dtype), False)
+        else:
+            left, right = self.factors(node)
             self.values[node.name] = self.small_product(left, right, node.dtype)
-            return
-        result = self.new(node.shape, node.dtype)
-        left, right = (self.read(self.matrix(view)) for view in (left, right))
-        self.push(Product(left, right, result), result)
-        self.values[node.name] = result
+
+    def large(self, node: Node) -> bool:
+        """Whether it goes to BLAS."""
+        (m, k), n = self.types[node.inputs[0]].shape[-2:], node.shape[-1]
+        return m * k * n > SMALL_PRODUCT and node.dtype in FLOATS
+
+    def factors(self, node: Node) -> tuple[View, View]:
+        left, right = (self.value(name) for name in node.inputs)
+        lead = node.shape[:-2]
+        return broadcast(left, (*lead, *left.shape[-2:])), broadcast(right, (*lead, *right.shape[-2:]))
+
+    def product(self, node: Node, result: View, accumulate: bool) -> View:
+        left, right = (self.read(self.matrix(view)) for view in self.factors(node))
+        self.push(Product(left, right, result, accumulate), result)
+        return result
 
     def small_product(self, left: View, right: View, dtype: str) -> View:
         """As a sum of products in a loop, along the axis in which `right` is contiguous."""
