@@ -16,6 +16,7 @@ from tlverify.graph import Shape
 
 LANES = 16
 LANES_OF_SUMS = 32
+TOGETHER = 8  # neighbours whose sums are made at once
 MEMORY = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
 SIZE = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
 
@@ -103,6 +104,7 @@ class _Function:
         self.code = Code()
         self.streams = [*kernel.loads, *(s for _, s in kernel.stores), *(s for _, _, s in kernel.reductions)]
         self.block = "entry"
+        self.fused = _fused(kernel)
 
     def text(self) -> tuple[str, set[str]]:
         noalias = " noalias" if self.kernel.separate else ""
@@ -169,35 +171,82 @@ class _Function:
         last = len(self.kernel.domain) - 1
         outer = [a for a in range(last) if a not in self.kernel.over]
         if last in self.kernel.over:
-            self.over_axes(outer, pointers, self.sum_rows)
+            self.over_axes(outer, pointers, lambda place: self.sum_rows(place))
+        elif (jam := self.jammed(outer)) is not None:
+            outer.remove(jam)
+            self.over_axes(outer, pointers, lambda place: self.tiles(place, jam))
         else:
-            self.over_axes(outer, pointers, self.along_last)
+            self.over_axes(outer, pointers, lambda place: self.along_last([place]))
 
-    def along_last(self, pointers: list[str]) -> None:
-        """The last axis is kept: vectors of it, each with its own sums over the axes of `over`."""
+    def jammed(self, outer: Sequence[int]) -> int | None:
+        """An axis along which neighbours share a vector that is loaded, so that their sums are best made together."""
+        if not self.kernel.over or self.kernel.stores:
+            return None
+        shared = {
+            axis: any(s.strides[-1] and not s.strides[axis] for s in self.kernel.loads)
+            for axis in outer
+            if self.kernel.domain[axis] > 1
+        }
+        return max((axis for axis, some in shared.items() if some), key=lambda a: self.kernel.domain[a], default=None)
+
+    def tiles(self, pointers: list[str], axis: int) -> None:
+        """The axis in steps of TOGETHER."""
+        whole, rest = divmod(self.kernel.domain[axis], TOGETHER)
+
+        def tile(place: list[str], count: int) -> None:
+            self.along_last([self.moved(place, str(i), axis) for i in range(count)], axis)
+
+        self.each(whole, lambda index: tile(self.moved(pointers, index, axis), TOGETHER), TOGETHER)
+        if rest:
+            tile(self.moved(pointers, str(whole * TOGETHER), axis), rest)
+
+    def along_last(self, rows: list[list[str]], jam: int | None = None) -> None:
+        """The last axis is kept: vectors of it, each with its own sums over the axes of `over`. `rows` are the pointers
+        of neighbours along the axis `jam`."""
         last = len(self.kernel.domain) - 1
         lanes = LANES_OF_SUMS if self.kernel.over else LANES
         whole, rest = divmod(self.kernel.domain[last], lanes)
-        self.each(whole, lambda index: self.column(self.moved(pointers, index, last), lanes), lanes)
-        if rest:
-            start = str(whole * lanes)
-            self.column(self.moved(pointers, start, last), rest)
 
-    def column(self, pointers: list[str], lanes: int) -> None:
+        def column(index: str, count: int) -> None:
+            self.column([self.moved(row, index, last) for row in rows], count, jam)
+
+        self.each(whole, lambda index: column(index, lanes), lanes)
+        if rest:
+            column(str(whole * lanes), rest)
+
+    def column(self, rows: list[list[str]], lanes: int, jam: int | None) -> None:
         if not self.kernel.over:
-            self.body(pointers, lanes)
+            self.body(rows[0], lanes, {})
             return
-        sums = self.start(lanes)
+        sums = [self.start(lanes) for _ in rows]
+        own = len(self.streams)
 
         def step(place: list[str]) -> None:
-            for number, value in enumerate(self.body(place, lanes)):
-                self.accumulate(sums, number, value, lanes)
+            loaded: dict[int, str] = {}
+            for number, variables in enumerate(sums):
+                shared = {i: v for i, v in loaded.items() if jam is not None and not self.streams[i].strides[jam]}
+                terms, loaded = self.body(place[number * own : (number + 1) * own], lanes, shared)
+                for which, term in enumerate(terms):
+                    self.accumulate(variables, which, term, lanes)
 
-        self.over_axes(self.kernel.over, pointers, step)
-        for number, (pointer, stream) in enumerate(self.results(pointers)):
-            kind = Kind(stream.dtype, lanes)
-            value = self.code.put(f"load {kind}, ptr {sums[number]}")
-            self.store(value, pointer, stream, lanes)
+        self.along_rows(self.kernel.over, rows, step)
+        for row, variables in zip(rows, sums, strict=True):
+            for number, (pointer, stream) in enumerate(self.results(row)):
+                kind = Kind(stream.dtype, lanes)
+                value = self.code.put(f"load {kind}, ptr {variables[number]}")
+                self.store(value, pointer, stream, lanes)
+
+    def along_rows(self, axes: Sequence[int], rows: list[list[str]], body: Callable[[list[str]], None]) -> None:
+        """As over_axes, for several lists of pointers at once."""
+        if not axes:
+            body([pointer for row in rows for pointer in row])
+            return
+        first, *rest = axes
+
+        def inner(index: str) -> None:
+            self.along_rows(rest, [self.moved(row, index, first) for row in rows], body)
+
+        self.each(self.kernel.domain[first], inner)
 
     def sum_rows(self, pointers: list[str]) -> None:
         """The last axis is summed over, and maybe others."""
@@ -209,13 +258,16 @@ class _Function:
 
         def row(place: list[str]) -> None:
             def step(index: str) -> None:
-                for number, value in enumerate(self.body(self.moved(place, index, last), lanes)):
-                    self.accumulate(sums, number, value, lanes)
+                terms, _ = self.body(self.moved(place, index, last), lanes, {})
+                for number, term in enumerate(terms):
+                    self.accumulate(sums, number, term, lanes)
 
             self.each(whole, step, lanes)
             if rest:
-                for number, value in enumerate(self.body(self.moved(place, str(whole * lanes), last), rest)):
-                    self.accumulate(sums, number, self.widened(value, number, rest, lanes), lanes)
+                terms, _ = self.body(self.moved(place, str(whole * lanes), last), rest, {})
+                for number, term in enumerate(terms):
+                    wide = tuple(self.widened(value, number, rest, lanes) for value in term)
+                    self.accumulate(sums, number, wide, lanes)
 
         self.over_axes([a for a in self.kernel.over if a != last], pointers, row)
         for number, (pointer, stream) in enumerate(self.results(pointers)):
@@ -246,10 +298,15 @@ class _Function:
             return maximum(w, a, b)
         return w.op("fadd" if stream.dtype in FLOATS else "add", a, b)
 
-    def accumulate(self, sums: Sequence[str], number: int, value: str, lanes: int) -> None:
+    def accumulate(self, sums: Sequence[str], number: int, term: tuple[str, ...], lanes: int) -> None:
+        """A term is one value, or two factors that a fused multiply-add takes."""
         vector = Kind(self.kernel.reductions[number][2].dtype, lanes)
         before = self.code.put(f"load {vector}, ptr {sums[number]}")
-        self.code.lines.append(f"  store {vector} {self.combine(number, before, value, lanes)}, ptr {sums[number]}")
+        if len(term) == 2:
+            after = Writer(self.code, vector).fma(*term, before)
+        else:
+            after = self.combine(number, before, term[0], lanes)
+        self.code.lines.append(f"  store {vector} {after}, ptr {sums[number]}")
 
     def widened(self, value: str, number: int, lanes: int, wide: int) -> str:
         """A vector with the identity of the reduction in its further lanes."""
@@ -283,26 +340,39 @@ class _Function:
 
     # What is done for a vector.
 
-    def body(self, pointers: Sequence[str], lanes: int) -> list[str]:
-        """Loads, statements and stores; the values of the reductions."""
-        loads = [self.load(p, s, lanes) for p, s in zip(pointers, self.kernel.loads, strict=False)]
-        values: list[str] = []
+    def body(
+        self, pointers: Sequence[str], lanes: int, loaded: dict[int, str]
+    ) -> tuple[list[tuple[str, ...]], dict[int, str]]:
+        """Loads but for those in `loaded`, statements and stores; the terms of the reductions, and all loads."""
+        loads = dict(loaded)
+        for number, (pointer, stream) in enumerate(zip(pointers, self.kernel.loads, strict=False)):
+            if number not in loads:
+                loads[number] = self.load(pointer, stream, lanes)
+        values: dict[int, str] = {}
+
         def operand(given: Operand, dtype: str) -> str:
             kind, which = given
             if kind == "constant":
                 return Kind(dtype, lanes).constant(which)
             return loads[which] if kind == "load" else values[which]
 
-        for s in self.kernel.statements:
-            dtypes = [s.given] * len(s.operands)
-            if s.op == "where":
-                dtypes[0] = "bool"
-            args = [operand(given, dtype) for given, dtype in zip(s.operands, dtypes, strict=True)]
-            values.append(write(self.code, s.op, Kind(s.given, lanes), args, dict(s.attributes)))
-        stores = pointers[len(loads) : len(loads) + len(self.kernel.stores)]
+        def operands(s: Statement) -> list[str]:
+            dtypes = ["bool" if s.op == "where" and i == 0 else s.given for i in range(len(s.operands))]
+            return [operand(given, dtype) for given, dtype in zip(s.operands, dtypes, strict=True)]
+
+        for number, s in enumerate(self.kernel.statements):
+            if number not in self.fused:
+                values[number] = write(self.code, s.op, Kind(s.given, lanes), operands(s), dict(s.attributes))
+        stores = pointers[len(self.kernel.loads) : len(self.kernel.loads) + len(self.kernel.stores)]
         for pointer, (given, stream) in zip(stores, self.kernel.stores, strict=True):
             self.store(operand(given, stream.dtype), pointer, stream, lanes)
-        return [operand(given, stream.dtype) for _, given, stream in self.kernel.reductions]
+        terms: list[tuple[str, ...]] = []
+        for _, given, stream in self.kernel.reductions:
+            if given[0] == "statement" and given[1] in self.fused:
+                terms.append(tuple(operands(self.kernel.statements[given[1]])))
+            else:
+                terms.append((operand(given, stream.dtype),))
+        return terms, loads
 
     def load(self, pointer: str, stream: Stream, lanes: int) -> str:
         stride, memory = stream.strides[-1], MEMORY[stream.dtype]
@@ -343,6 +413,18 @@ class _Function:
         if stream.dtype == "bool":
             value = self.code.put(f"zext {kind} {value} to {kind.of('i8')}")
         self.code.lines.append(f"  store {kind.of(memory)} {value}, ptr {pointer}, align {SIZE[stream.dtype]}")
+
+
+def _fused(kernel: Kernel) -> set[int]:
+    """Products that nothing but one sum of floats reads."""
+    uses = [o for s in kernel.statements for o in s.operands] + [o for o, _ in kernel.stores]
+    uses += [o for _, o, _ in kernel.reductions]
+    return {
+        o[1]
+        for kind, o, stream in kernel.reductions
+        if kind == "sum" and stream.dtype in FLOATS and o[0] == "statement" and uses.count(o) == 1
+        if kernel.statements[o[1]].op == "mul"
+    }
 
 
 def _identity(kind: str, dtype: str) -> float:
