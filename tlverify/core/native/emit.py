@@ -1,8 +1,8 @@
 """A loop as a function in LLVM IR.
 
 The axes of the domain that lie behind one another in every view are joined. The last axis is walked in vectors of LANES
-elements and a shorter one for the rest. A sum over the last axis adds vectors, and at the end their halves, quarters and
-so on; a sum over other axes adds whole vectors of the last one. So the order of every sum is fixed by its shape alone.
+elements and a shorter one for the rest. A sum over the last axis adds vectors, and at the end their halves, quarters
+and so on; a sum over other axes adds whole vectors of the last one. So the order of every sum is fixed by its shape.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Kernel:
     reductions: tuple[tuple[str, Operand, Stream], ...]
     over: tuple[int, ...]
     separate: bool  # nothing that is written is read
+    accumulate: bool = False
 
 
 def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[View]]:
@@ -60,6 +61,7 @@ def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[Vi
         tuple((kind, operand, s) for (kind, operand, _), s in zip(results, streams[stores:], strict=False)),
         over,
         written.isdisjoint(view.buffer for view in loop.loads) and len(written) == len(views) - loads,
+        loop.accumulate,
     )
     return kernel, views
 
@@ -78,7 +80,9 @@ def _joined(domain: Shape, strides: Sequence[Shape], over: Sequence[int]) -> tup
     steps: list[list[int]] = [[] for _ in strides]
     summed: list[bool] = []
     for a in axes:
+        rows = list(zip(strides, steps, strict=True))
         same = bool(sizes) and summed[-1] == (a in over)
+        same = same and not any(isinstance(s[a], tuple) or isinstance(row[-1], tuple) for s, row in rows if row)
         if same and all(row[-1] == s[a] * domain[a] for row, s in zip(steps, strides, strict=True)):
             sizes[-1] *= domain[a]
             for row, s in zip(steps, strides, strict=True):
@@ -117,6 +121,18 @@ class _Function:
 
     # Loops.
 
+    def listed(self, axis: int) -> bool:
+        """Whether a stream has an offset of its own for each index of the axis."""
+        return any(isinstance(stream.strides[axis], tuple) for stream in self.streams)
+
+    def walk(self, axis: int, body: Callable[[str], None]) -> None:
+        """body(index) for every index of the axis."""
+        if self.listed(axis):
+            for index in range(self.kernel.domain[axis]):
+                body(str(index))
+        else:
+            self.each(self.kernel.domain[axis], body)
+
     def each(self, count: int, body: Callable[[str], None], step: int = 1) -> None:
         """body(index) for 0, step, 2 step, ... below count * step."""
         if count == 0:
@@ -145,14 +161,19 @@ class _Function:
 
     def moved(self, pointers: Sequence[str], index: str, axis: int) -> list[str]:
         """The pointers at `index` of an axis."""
-        if index == "0":
-            return list(pointers)
         result = []
         for pointer, stream in zip(pointers, self.streams, strict=True):
             stride = stream.strides[axis]
-            if stride:
+            if isinstance(stride, tuple):
+                index_or_offset = str(stride[int(index)])
+                stride = 1
+            else:
+                index_or_offset = index
+            if stride and index_or_offset != "0":
                 kind = MEMORY[stream.dtype]
-                place = index if stride == 1 else self.code.put(f"mul nsw i64 {index}, {stride}")
+                place = index_or_offset
+                if stride != 1:
+                    place = self.code.put(f"mul nsw i64 {index}, {stride}")
                 pointer = self.code.put(f"getelementptr inbounds {kind}, ptr {pointer}, i64 {place}")
             result.append(pointer)
         return result
@@ -162,10 +183,7 @@ class _Function:
             body(list(pointers))
             return
         first, *rest = axes
-        self.each(
-            self.kernel.domain[first],
-            lambda index: self.over_axes(rest, self.moved(pointers, index, first), body),
-        )
+        self.walk(first, lambda index: self.over_axes(rest, self.moved(pointers, index, first), body))
 
     def nest(self, pointers: Sequence[str]) -> None:
         last = len(self.kernel.domain) - 1
@@ -191,14 +209,21 @@ class _Function:
 
     def tiles(self, pointers: list[str], axis: int) -> None:
         """The axis in steps of TOGETHER."""
-        whole, rest = divmod(self.kernel.domain[axis], TOGETHER)
+        count = self.kernel.domain[axis]
+        step = count if self.listed(axis) and count <= TOGETHER + 1 else TOGETHER
+        whole, rest = divmod(count, step)
 
         def tile(place: list[str], count: int) -> None:
             self.along_last([self.moved(place, str(i), axis) for i in range(count)], axis)
 
-        self.each(whole, lambda index: tile(self.moved(pointers, index, axis), TOGETHER), TOGETHER)
+        if self.listed(axis):
+            for start in range(0, count, step):
+                shifted = [self.moved(pointers, str(start + i), axis) for i in range(min(step, count - start))]
+                self.along_last(shifted, axis)
+            return
+        self.each(whole, lambda index: tile(self.moved(pointers, index, axis), step), step)
         if rest:
-            tile(self.moved(pointers, str(whole * TOGETHER), axis), rest)
+            tile(self.moved(pointers, str(whole * step), axis), rest)
 
     def along_last(self, rows: list[list[str]], jam: int | None = None) -> None:
         """The last axis is kept: vectors of it, each with its own sums over the axes of `over`. `rows` are the pointers
@@ -218,7 +243,7 @@ class _Function:
         if not self.kernel.over:
             self.body(rows[0], lanes, {})
             return
-        sums = [self.start(lanes) for _ in rows]
+        sums = [self.start(lanes, row) for row in rows]
         own = len(self.streams)
 
         def step(place: list[str]) -> None:
@@ -246,7 +271,7 @@ class _Function:
         def inner(index: str) -> None:
             self.along_rows(rest, [self.moved(row, index, first) for row in rows], body)
 
-        self.each(self.kernel.domain[first], inner)
+        self.walk(first, inner)
 
     def sum_rows(self, pointers: list[str]) -> None:
         """The last axis is summed over, and maybe others."""
@@ -255,6 +280,7 @@ class _Function:
         lanes = LANES_OF_SUMS if count >= LANES_OF_SUMS else 1 << (count - 1).bit_length()
         whole, rest = divmod(count, lanes)
         sums = self.start(lanes)
+        assert not self.kernel.accumulate, "along rows"
 
         def row(place: list[str]) -> None:
             def step(index: str) -> None:
@@ -276,14 +302,17 @@ class _Function:
 
     # Sums.
 
-    def start(self, lanes: int) -> list[str]:
-        """A variable for each reduction."""
+    def start(self, lanes: int, pointers: Sequence[str] = ()) -> list[str]:
+        """A variable for each reduction; it begins with what is in memory at `pointers` if the kernel accumulates."""
         result = []
-        for kind, _, stream in self.kernel.reductions:
+        for number, (kind, _, stream) in enumerate(self.kernel.reductions):
             vector = Kind(stream.dtype, lanes)
             variable = self.code.fresh("sum")
             self.code.lines.insert(0, f"  {variable} = alloca {vector}, align 64")
-            self.code.lines.append(f"  store {vector} {vector.constant(_identity(kind, stream.dtype))}, ptr {variable}")
+            first = vector.constant(_identity(kind, stream.dtype))
+            if self.kernel.accumulate:
+                first = self.load(self.results(pointers)[number][0], stream, lanes)
+            self.code.lines.append(f"  store {vector} {first}, ptr {variable}")
             result.append(variable)
         return result
 

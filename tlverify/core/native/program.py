@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.core.native import machine, schedule
+from tlverify.core.native import machine
 from tlverify.core.native.emit import SIZE
 from tlverify.core.native.memory import ALIGN, arena
 from tlverify.core.native.module import CALLER, CONSTANTS, SCRATCH, Places, module
+from tlverify.core.native.planner import plan
 from tlverify.core.native.rewrite import rewrite
-from tlverify.core.native.schedule import Call, Schedule, View
+from tlverify.core.native.schedule import Call, Schedule, View, views_of
 from tlverify.graph import Graph
 
 Place = tuple[int, int]
@@ -71,7 +72,7 @@ class Code:
 
 def compile_code(graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place]) -> Code:
     """The graph as code for this processor, with the given places of its inputs and outputs."""
-    found = schedule.plan(rewrite(graph))
+    found = plan(rewrite(graph))
     offsets, size = arena(found)
     constants, starts = _pool(found.constants)
     places = {buffer: (SCRATCH, offset) for buffer, offset in offsets.items()}
@@ -89,7 +90,7 @@ def compile_code(graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place]
     scratch = aligned(size)
     caller = 1 + max((base for base, _ in (*inputs, *outputs)), default=-1)
     table = (ctypes.c_size_t * (CALLER + caller))(*machine.blas(), address(scratch), address(constants))
-    read = {view.buffer for instruction in found.instructions for view in schedule.views_of(instruction)}
+    read = {view.buffer for instruction in found.instructions for view in views_of(instruction)}
     return Code(found, places, parts, table, [b in read for b in found.inputs], (scratch, constants, engine))
 
 

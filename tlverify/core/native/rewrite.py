@@ -23,16 +23,6 @@ def linear(x: Value, weight: Value, bias: Value) -> Value:
     return f.reshape(f.add(product, bias), (*x.shape[:-1], weight.shape[0]))
 
 
-def conv2d(x: Value, weight: Value, bias: Value, *, groups: int, **window: Shape) -> Value:
-    patches = apply("windows", x, kernel=tuple(weight.shape[2:]), **window)
-    images, out, places = math.prod(x.shape[:-3]), weight.shape[0], patches.shape[-2:]
-    depth = math.prod(weight.shape[1:])
-    columns = f.reshape(patches, images, groups, depth, math.prod(places))
-    kernels = f.reshape(weight, 1, groups, out // groups, depth)
-    product = f.reshape(f.matmul(kernels, columns), images, out, math.prod(places))
-    return f.reshape(f.add(product, f.reshape(bias, out, 1)), (*x.shape[:-3], out, *places))
-
-
 def batch_norm(x: Value, mean: Value, variance: Value, scale: Value, bias: Value, *, axis: int, epsilon: str) -> Value:
     channels = (-1, *(1,) * (x.ndim - axis - 1))
     gain = f.div(scale, f.sqrt(f.add(variance, float(Fraction(epsilon)))))
@@ -69,7 +59,6 @@ def _taps(patches: Value, kernel: Shape) -> list[Value]:
 REWRITE: Mapping[str, Callable[..., Value]] = {
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
-    "conv2d": conv2d,
     "detach": lambda x: x,
     "linear": linear,
     "max_pool2d": max_pool2d,
