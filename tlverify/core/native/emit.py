@@ -236,7 +236,9 @@ class _Function:
             self.column([self.moved(row, index, last) for row in rows], count, jam)
 
         self.each(whole, lambda index: column(index, lanes), lanes)
-        if rest:
+        if rest and whole and self.kernel.separate and not self.kernel.accumulate:
+            column(str(self.kernel.domain[last] - lanes), lanes)  # some once more, which does no harm
+        elif rest:
             column(str(whole * lanes), rest)
 
     def column(self, rows: list[list[str]], lanes: int, jam: int | None) -> None:

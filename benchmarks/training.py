@@ -1,0 +1,378 @@
+"""Steps of training beside PyTorch and JAX: the same models, parameters and batches, in turns in one run.
+
+    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg] [--rounds 7]
+
+PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left out. Each framework runs in a process of
+its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one step
+(forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. `torch best` has the
+fused Adam, images in channels-last order and `torch.compile` where it is faster. The losses after ten steps are compared.
+
+a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
+c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
+d  CNN 3x32x32, four 3x3 convolutions 32, 32 (stride 2), 64, 64 (stride 2), linear, batch 64
+e  GPT: 4 layers, 128 features, 4 heads, context 64, 96 tokens, batch 16
+f  LSTM 128, 64 steps, batch 32      g  interval bound propagation on b
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WORKLOADS = "abcdefg"
+RATE, EPSILON = 1e-3, 0.1
+REPEATS = {"a": 2000, "b": 20, "c": 8, "d": 2, "e": 2, "f": 4, "g": 10}
+SHAPES = {"a": (16, 2), "b": (128, 784), "c": (64, 1, 28, 28), "d": (64, 3, 32, 32), "f": (32, 64, 128), "g": (128, 784)}
+Step = Callable[[], float]
+"""One step; the loss before it."""
+
+
+def batch(workload: str) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    if workload == "e":
+        return rng.integers(0, 96, (16, 64)), rng.integers(0, 96, (16, 64))
+    x = rng.random(SHAPES[workload], np.float32)
+    y = rng.random((16, 1), np.float32) if workload == "a" else rng.integers(0, 10, len(x))
+    return x, y
+
+
+# tlverify
+
+
+def our_model(workload: str) -> Any:
+    from tlverify import models, nn
+
+    relu = nn.ReLU()
+    if workload == "a":
+        return nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
+    if workload in "bg":
+        return nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
+    if workload == "c":
+        first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        return nn.Sequential(first, relu, second, relu, nn.Flatten(-3), nn.Linear(32 * 14 * 14, 10))
+    if workload == "d":
+        sizes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
+        layers = [layer for m, n, s in sizes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), relu)]
+        return nn.Sequential(*layers, nn.Flatten(-3), nn.Linear(64 * 8 * 8, 10))
+    if workload == "e":
+        return models.gpt(96, 64, 128, 4, 4)
+    return nn.Sequential(nn.LSTM(128, 128), nn.Select(-2, -1), nn.Linear(128, 10))
+
+
+def initial(workload: str) -> dict[str, np.ndarray]:
+    """The parameters by name."""
+    from tlverify.core import pytree
+
+    leaves, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
+    return dict(zip(pytree.paths(tree), leaves, strict=True))
+
+
+def ours(workload: str, execution: str) -> Step:
+    from tlverify import Trainer, losses, optim
+    from tlverify.core import pytree
+
+    loss = losses.IntervalCrossEntropy(EPSILON, ramp=0.0) if workload == "g" else losses.cross_entropy
+    task = "regression" if workload == "a" else "custom"
+    trainer = Trainer(our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, execution=execution)
+    stepper = trainer.stepper(10**6)
+    given = np.load(os.environ["BENCHMARK_PARAMETERS"])
+    _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
+    state = stepper.start(pytree.unflatten(tree, [given[name] for name in pytree.paths(tree)]))
+    points = batch(workload)
+
+    def step() -> float:
+        nonlocal state
+        state, metrics = stepper(state, points)
+        return metrics.loss
+
+    return step
+
+
+# PyTorch
+
+
+def torch_step(workload: str, best: bool) -> Step:
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    torch.set_num_threads(1)
+
+    class Last(nn.Module):
+        def forward(self, given: Any) -> Any:
+            return given[0][:, -1]
+
+    class Gpt(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(96, 128)
+            self.positions = nn.Parameter(torch.zeros(64, 128))
+            blocks = [nn.TransformerEncoderLayer(128, 4, 512, 0.0, "gelu", batch_first=True, norm_first=True) for _ in range(4)]
+            self.blocks, self.norm = nn.ModuleList(blocks), nn.LayerNorm(128)
+            self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(64), persistent=False)
+
+        def forward(self, x: Any) -> Any:
+            x = self.embedding(x) + self.positions
+            for block in self.blocks:
+                x = block(x, src_mask=self.mask, is_causal=True)
+            return self.norm(x) @ self.embedding.weight.T
+
+    relu = nn.ReLU()
+    if workload == "a":
+        model: Any = nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
+    elif workload in "bg":
+        model = nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
+    elif workload == "c":
+        first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        model = nn.Sequential(first, relu, second, relu, nn.Flatten(), nn.Linear(32 * 14 * 14, 10))
+    elif workload == "d":
+        sizes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
+        layers = [layer for m, n, s in sizes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), nn.ReLU())]
+        model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
+    elif workload == "e":
+        model = Gpt()
+    else:
+        model = nn.Sequential(nn.LSTM(128, 128, batch_first=True), Last(), nn.Linear(128, 10))
+    given = np.load(os.environ["BENCHMARK_PARAMETERS"])
+    named = dict(model.named_parameters())
+    with torch.no_grad():
+        for name in given.files:
+            named[torch_name(name) if workload == "e" else name].copy_(torch.from_numpy(given[name]))
+    x, y = map(torch.from_numpy, batch(workload))
+    if best and workload in "cd":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+
+    def bounds(x: Any) -> Any:
+        low, high = (x - EPSILON).clamp(0, 1), (x + EPSILON).clamp(0, 1)
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                center, radius = (low + high) / 2, (high - low) / 2
+                center, radius = layer(center), functional.linear(radius, layer.weight.abs())
+                low, high = center - radius, center + radius
+            else:
+                low, high = layer(low), layer(high)
+        return torch.where(y[:, None] == torch.arange(10), low, high)
+
+    def loss_of(x: Any, y: Any) -> Any:
+        if workload == "a":
+            return functional.mse_loss(model(x), y)
+        if workload == "g":
+            return 0.5 * functional.cross_entropy(model(x), y) + 0.5 * functional.cross_entropy(bounds(x), y)
+        return functional.cross_entropy(model(x).reshape(-1, 96 if workload == "e" else 10), y.reshape(-1))
+
+    optimizer = torch.optim.Adam(model.parameters(), RATE, fused=best)
+    compiled = torch.compile(loss_of) if best and workload in "abeg" else loss_of
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = compiled(x, y)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def torch_name(name: str) -> str:
+    """Of a parameter of our GPT in PyTorch's."""
+    if not name.startswith("body."):
+        return name
+    _, place, *rest = name.split(".")
+    if place == "0":
+        return "positions"
+    return f"norm.{rest[-1]}" if place == "5" else f"blocks.{int(place) - 1}.{'.'.join(rest)}"
+
+
+# JAX
+
+
+def jax_step(workload: str) -> Step:
+    import jax
+    from jax import lax
+    from jax import numpy as jnp
+
+    given = np.load(os.environ["BENCHMARK_PARAMETERS"])
+    params = {name: jnp.asarray(given[name]) for name in given.files}
+    x, y = map(jnp.asarray, batch(workload))
+
+    def linear(p: Any, name: str, x: Any) -> Any:
+        return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+    def conv(p: Any, name: str, x: Any, stride: int) -> Any:
+        moved = lax.conv_general_dilated(x, p[f"{name}.weight"], (stride, stride), [(1, 1), (1, 1)])
+        return moved + p[f"{name}.bias"][:, None, None]
+
+    def entropy(logits: Any, y: Any) -> Any:
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1))
+
+    def dense(p: Any, x: Any, names: str) -> Any:
+        for name in names[:-1]:
+            x = jax.nn.relu(linear(p, name, x))
+        return linear(p, names[-1], x)
+
+    def norm(p: Any, name: str, x: Any) -> Any:
+        mean = x.mean(-1, keepdims=True)
+        spread = jnp.square(x - mean).mean(-1, keepdims=True)
+        return (x - mean) / jnp.sqrt(spread + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
+
+    def block(p: Any, name: str, x: Any) -> Any:
+        n, steps, size = x.shape
+        inner = norm(p, f"{name}.norm1", x)
+        packed = inner @ p[f"{name}.self_attn.in_proj_weight"].T + p[f"{name}.self_attn.in_proj_bias"]
+        q, k, v = (part.reshape(n, steps, 4, size // 4).swapaxes(1, 2) for part in jnp.split(packed, 3, -1))
+        scores = jnp.where(jnp.tril(jnp.ones((steps, steps), bool)), q @ k.swapaxes(2, 3) / np.sqrt(size // 4), -jnp.inf)
+        mixed = (jax.nn.softmax(scores) @ v).swapaxes(1, 2).reshape(n, steps, size)
+        x = x + linear(p, f"{name}.self_attn.out_proj", mixed)
+        inner = jax.nn.gelu(linear(p, f"{name}.linear1", norm(p, f"{name}.norm2", x)), approximate=False)
+        return x + linear(p, f"{name}.linear2", inner)
+
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        if workload == "a":
+            return jnp.mean(jnp.square(dense(p, x, "02") - y))
+        if workload == "b":
+            return entropy(dense(p, x, "024"), y)
+        if workload == "g":
+            low, high = jnp.clip(x - EPSILON, 0, 1), jnp.clip(x + EPSILON, 0, 1)
+            for name in "024":
+                center, radius = (low + high) / 2, (high - low) / 2
+                center, radius = linear(p, name, center), radius @ jnp.abs(p[f"{name}.weight"]).T
+                low, high = center - radius, center + radius
+                if name != "4":
+                    low, high = jax.nn.relu(low), jax.nn.relu(high)
+            worst = jnp.where(y[:, None] == jnp.arange(10), low, high)
+            return 0.5 * entropy(dense(p, x, "024"), y) + 0.5 * entropy(worst, y)
+        if workload in "cd":
+            strides = {"0": 1, "2": 2} if workload == "c" else {"0": 1, "2": 2, "4": 1, "6": 2}
+            for name, stride in strides.items():
+                x = jax.nn.relu(conv(p, name, x, stride))
+            return entropy(linear(p, "5" if workload == "c" else "9", x.reshape(len(x), -1)), y)
+        if workload == "e":
+            table = p["embedding.weight"]
+            x = table[x] + next(p[name] for name in p if name.startswith("body.0."))
+            for place in "1234":
+                x = block(p, f"body.{place}", x)
+            return entropy(norm(p, "body.5", x) @ table.T, y)
+        gates = x @ p["0.weight_ih_l0"].T + p["0.bias_ih_l0"]
+
+        def cell(state: Any, given: Any) -> Any:
+            h, c = state
+            i, f, g, o = jnp.split(given + h @ p["0.weight_hh_l0"].T + p["0.bias_hh_l0"], 4, -1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), None
+
+        zero = jnp.zeros((len(x), 128))
+        (h, _), _ = lax.scan(cell, (zero, zero), gates.swapaxes(0, 1))
+        return entropy(linear(p, "2", h), y)
+
+    def update(state: Any, x: Any, y: Any) -> Any:
+        p, m, v, t = state
+        loss, grads = jax.value_and_grad(loss_of)(p, x, y)
+        t = t + 1
+        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
+        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
+        size, root = RATE / (1 - 0.9**t), jnp.sqrt(1 - 0.999**t)
+        p = jax.tree.map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), p, m, v)
+        return (p, m, v, t), loss
+
+    compiled = jax.jit(update, donate_argnums=0)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    state = (params, zeros, jax.tree.map(jnp.zeros_like, params), jnp.float32(0))
+
+    def step() -> float:
+        nonlocal state
+        state, loss = compiled(state, x, y)
+        return float(loss)
+
+    return step
+
+
+FRAMEWORKS: dict[str, Callable[[str], Step]] = {
+    "native": lambda w: ours(w, "native"),
+    "plan": lambda w: ours(w, "compiled"),
+    "torch": lambda w: torch_step(w, False),
+    "torch best": lambda w: torch_step(w, True),
+    "jax": jax_step,
+}
+
+
+def child(framework: str, workload: str) -> None:
+    """Ten steps, whose last loss is told; then the processor time of a step, in microseconds, for each line read."""
+    begin = time.process_time()
+    step = FRAMEWORKS[framework](workload)
+    losses = [step() for _ in range(10)]
+    print(json.dumps({"loss": losses[-1], "first": time.process_time() - begin}), flush=True)
+    for _ in sys.stdin:
+        start = time.process_time()
+        for _ in range(REPEATS[workload]):
+            step()
+        print((time.process_time() - start) / REPEATS[workload] * 1e6, flush=True)
+
+
+def measure(workload: str, pythons: dict[str, str], rounds: int) -> dict[str, tuple[float, float, float]]:
+    """For each framework the median time of a step, the loss after ten steps, and the seconds those took."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "parameters.npz"
+        np.savez(path, **initial(workload))
+        threads = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        environment = {**os.environ, **threads, "XLA_FLAGS": flags, "BENCHMARK_PARAMETERS": str(path)}
+        children = {
+            name: subprocess.Popen(
+                [python, __file__, "--child", name, "--only", workload],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+            for name, python in pythons.items()
+        }
+        told = {name: json.loads(process.stdout.readline()) for name, process in children.items()}  # type: ignore[union-attr]
+        times: dict[str, list[float]] = {name: [] for name in children}
+        for _ in range(rounds):
+            for name, process in children.items():
+                print(file=process.stdin, flush=True)
+                times[name].append(float(process.stdout.readline()))  # type: ignore[union-attr]
+        for process in children.values():
+            process.stdin.close()  # type: ignore[union-attr]
+            process.wait()
+    return {name: (statistics.median(times[name]), told[name]["loss"], told[name]["first"]) for name in children}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch", help="interpreter that has PyTorch")
+    parser.add_argument("--jax", help="interpreter that has JAX")
+    parser.add_argument("--only", default=WORKLOADS)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--child", choices=FRAMEWORKS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child, options.only)
+        return
+    pythons = {"native": sys.executable, "plan": sys.executable}
+    if options.torch:
+        pythons |= {"torch": options.torch, "torch best": options.torch}
+    if options.jax:
+        pythons["jax"] = options.jax
+    for workload in options.only:
+        found = measure(workload, pythons, options.rounds)
+        native, loss, _ = found["native"]
+        off = max(abs(other - loss) / abs(loss) for _, other, _ in found.values())
+        rows = [f"{name} {us:,.1f} us ({us / native:.2f}x, first {first:.1f} s)" for name, (us, _, first) in found.items()]
+        print(f"{workload}  {', '.join(rows)}; loss {loss:.6g}, off by {off:.1e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
