@@ -15,6 +15,7 @@ from tlverify.core.native.schedule import Loop, Operand, Statement, View
 from tlverify.graph import Shape
 
 LANES = 16
+SMALLEST_TILE = 4  # of a transposing copy
 LANES_OF_SUMS = 32
 TOGETHER = 8  # neighbours whose sums are made at once
 MEMORY = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
@@ -188,13 +189,66 @@ class _Function:
     def nest(self, pointers: Sequence[str]) -> None:
         last = len(self.kernel.domain) - 1
         outer = [a for a in range(last) if a not in self.kernel.over]
-        if last in self.kernel.over:
+        if (axis := self.turned()) is not None:
+            outer.remove(axis)
+            self.over_axes(outer, pointers, lambda place: self.turn(place, axis))
+        elif last in self.kernel.over:
             self.over_axes(outer, pointers, lambda place: self.sum_rows(place))
         elif (jam := self.jammed(outer)) is not None:
             outer.remove(jam)
             self.over_axes(outer, pointers, lambda place: self.tiles(place, jam))
         else:
             self.over_axes(outer, pointers, lambda place: self.along_last([place]))
+
+    # Transposing copies.
+
+    def turned(self) -> int | None:
+        """The axis along which a copy reads what lies behind one another, if it writes along another one."""
+        kernel = self.kernel
+        if kernel.statements or kernel.over or len(kernel.loads) != 1 or not kernel.separate:
+            return None
+        if [operand for operand, _ in kernel.stores] != [("load", 0)] or kernel.loads[0].dtype == "bool":
+            return None
+        source, target, last = kernel.loads[0].strides, kernel.stores[0][1].strides, len(kernel.domain) - 1
+        if target[last] != 1 or source[last] in (0, 1) or kernel.domain[last] < SMALLEST_TILE:
+            return None
+        axes = [a for a in range(last) if source[a] == 1 and kernel.domain[a] >= SMALLEST_TILE]
+        return axes[0] if axes else None
+
+    def turn(self, pointers: list[str], axis: int) -> None:
+        """Square tiles of the axis and the last one; the tiles at the ends lie over those before them."""
+        last = len(self.kernel.domain) - 1
+        tile = LANES
+        while tile > min(self.kernel.domain[axis], self.kernel.domain[last]):
+            tile //= 2
+
+        def along(axis: int, pointers: list[str], body: Callable[[list[str]], None]) -> None:
+            whole, rest = divmod(self.kernel.domain[axis], tile)
+            self.each(whole, lambda index: body(self.moved(pointers, index, axis)), tile)
+            if rest:
+                body(self.moved(pointers, str(self.kernel.domain[axis] - tile), axis))
+
+        along(axis, pointers, lambda place: along(last, place, lambda corner: self.turn_tile(corner, axis, tile)))
+
+    def turn_tile(self, corner: list[str], axis: int, tile: int) -> None:
+        last = len(self.kernel.domain) - 1
+        source, (_, target) = self.kernel.loads[0], self.kernel.stores[0]
+        kind, flat = Kind(source.dtype, tile), Stream(source.dtype, (1,))
+        rows = [self.load(self.moved(corner, str(i), last)[0], flat, tile) for i in range(tile)]
+        bit = 1
+        while bit < tile:
+            for i in range(tile):
+                if not i & bit:
+                    a, b = rows[i], rows[i | bit]
+                    low = [j if not j & bit else tile + (j ^ bit) for j in range(tile)]
+                    rows[i], rows[i | bit] = (self.shuffled(kind, a, b, [j ^ at for j in low]) for at in (0, bit))
+            bit *= 2
+        for i, row in enumerate(rows):
+            self.store(row, self.moved(corner, str(i), axis)[1], Stream(target.dtype, (1,)), tile)
+
+    def shuffled(self, kind: Kind, a: str, b: str, places: Sequence[int]) -> str:
+        mask = ", ".join(f"i32 {place}" for place in places)
+        return self.code.put(f"shufflevector {kind} {a}, {kind} {b}, <{len(places)} x i32> <{mask}>")
 
     def jammed(self, outer: Sequence[int]) -> int | None:
         """An axis along which neighbours share a vector that is loaded, so that their sums are best made together."""
@@ -203,7 +257,7 @@ class _Function:
         shared = {
             axis: any(s.strides[-1] and not s.strides[axis] for s in self.kernel.loads)
             for axis in outer
-            if self.kernel.domain[axis] > 1
+            if self.kernel.domain[axis] > 1 and all(s.strides[axis] for _, _, s in self.kernel.reductions)
         }
         return max((axis for axis, some in shared.items() if some), key=lambda a: self.kernel.domain[a], default=None)
 

@@ -39,6 +39,8 @@ _LAZY = frozenset(("broadcast_to", "reshape", "slice", "transpose", "windows"))
 
 MOST_STATEMENTS = 48  # of a loop
 MOST_STREAMS = 24  # views that a loop loads
+NARROW = 8  # columns of the right factor below which BLAS makes a product
+PANEL = 1 << 18  # elements of the right factor above which it does
 SMALL_PRODUCT = 4096  # multiplications up to which a matrix product is a loop of its own
 
 
@@ -69,6 +71,7 @@ class _Planner(convolution.Maker):
         self.later: dict[str, Work] = {}
         self.terms: dict[str, list[Value | Node]] = {}
         self.summed: dict[str, Node] = {}
+        self.copies: dict[View, View] = {}
         self.folded: dict[str, Node] = {}
         self.pending: dict[str, Node] = {}
         self.makers = {node.name: node for node in graph.nodes}
@@ -545,6 +548,20 @@ class _Planner(convolution.Maker):
         return broadcast(left, (*lead, *left.shape[-2:])), broadcast(right, (*lead, *right.shape[-2:]))
 
     def product(self, node: Node, result: View, accumulate: bool) -> View:
+        """result = left @ right, or added to it: in a loop if the right matrices stay in the cache, else by BLAS."""
+        left, right = self.factors(node)
+        (m, k), n = left.shape[-2:], right.shape[-1]
+        if n >= NARROW and k * n <= PANEL:
+            lead, right = left.shape[:-2], self.upright(right)
+            domain = (*lead, m, k, n)
+            a = View(left.buffer, left.offset, domain, (*left.strides, 0))
+            b = View(right.buffer, right.offset, domain, (*right.strides[:-2], 0, *right.strides[-2:]))
+            loop = Loop(domain, over=(len(lead) + 1,), accumulate=accumulate)
+            for view in (a, b):
+                self.read(view)
+            loop.add_sum(Work("mul", (a, b), domain, node.dtype, node.dtype), result)
+            self.push(loop, result)
+            return result
         left, right = (self.read(self.matrix(view)) for view in self.factors(node))
         self.push(Product(left, right, result, accumulate), result)
         return result
@@ -562,6 +579,15 @@ class _Planner(convolution.Maker):
             a = View(left.buffer, left.offset, domain, (*left.strides[:-1], 0, left.strides[-1]))
             b = View(right.buffer, right.offset, domain, (*right.strides[:-2], 0, right.strides[-1], right.strides[-2]))
         return self.reduction("sum", Work("mul", (a, b), domain, dtype, dtype), (over,), dtype)
+
+    def upright(self, view: View) -> View:
+        """The view itself if rows lie behind one another, or a copy, which is made once."""
+        if view.strides[-1] == 1:
+            return view
+        if view not in self.copies:
+            narrow = tuple(1 if s == 0 else n for n, s in zip(view.shape[:-2], view.strides, strict=False))
+            self.copies[view] = self.copy(replace(view, shape=(*narrow, *view.shape[-2:])))
+        return broadcast(self.copies[view], view.shape)
 
     def matrix(self, view: View) -> View:
         """The view itself if BLAS can read its matrices, or a copy."""
