@@ -1,11 +1,12 @@
 """Steps of training beside PyTorch and JAX: the same models, parameters and batches, in turns in one run.
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg] [--rounds 7]
+    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg]
 
-PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left out. Each framework runs in a process of
-its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one step
-(forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. `torch best` has the
-fused Adam, images in channels-last order and `torch.compile` where it is faster. The losses after ten steps are compared.
+PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left out. Each framework runs in a process
+of its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one
+step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. `torch best`
+has the fused Adam, images in channels-last order, and `torch.compile` for a, b, e and g. The losses after ten steps are
+compared.
 
 a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
 c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
@@ -33,7 +34,14 @@ import numpy as np
 WORKLOADS = "abcdefg"
 RATE, EPSILON = 1e-3, 0.1
 REPEATS = {"a": 2000, "b": 20, "c": 8, "d": 2, "e": 2, "f": 4, "g": 10}
-SHAPES = {"a": (16, 2), "b": (128, 784), "c": (64, 1, 28, 28), "d": (64, 3, 32, 32), "f": (32, 64, 128), "g": (128, 784)}
+SHAPES = {
+    "a": (16, 2),
+    "b": (128, 784),
+    "c": (64, 1, 28, 28),
+    "d": (64, 3, 32, 32),
+    "f": (32, 64, 128),
+    "g": (128, 784),
+}
 Step = Callable[[], float]
 """One step; the loss before it."""
 
@@ -42,7 +50,7 @@ def batch(workload: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     if workload == "e":
         return rng.integers(0, 96, (16, 64)), rng.integers(0, 96, (16, 64))
-    x = rng.random(SHAPES[workload], np.float32)
+    x = rng.random(SHAPES["b" if workload == "g" else workload], np.float32)
     y = rng.random((16, 1), np.float32) if workload == "a" else rng.integers(0, 10, len(x))
     return x, y
 
@@ -84,7 +92,9 @@ def ours(workload: str, execution: str) -> Step:
 
     loss = losses.IntervalCrossEntropy(EPSILON, ramp=0.0) if workload == "g" else losses.cross_entropy
     task = "regression" if workload == "a" else "custom"
-    trainer = Trainer(our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, execution=execution)
+    trainer = Trainer(
+        our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, execution=execution
+    )
     stepper = trainer.stepper(10**6)
     given = np.load(os.environ["BENCHMARK_PARAMETERS"])
     _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
@@ -118,7 +128,10 @@ def torch_step(workload: str, best: bool) -> Step:
             super().__init__()
             self.embedding = nn.Embedding(96, 128)
             self.positions = nn.Parameter(torch.zeros(64, 128))
-            blocks = [nn.TransformerEncoderLayer(128, 4, 512, 0.0, "gelu", batch_first=True, norm_first=True) for _ in range(4)]
+            blocks = [
+                nn.TransformerEncoderLayer(128, 4, 512, 0.0, "gelu", batch_first=True, norm_first=True)
+                for _ in range(4)
+            ]
             self.blocks, self.norm = nn.ModuleList(blocks), nn.LayerNorm(128)
             self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(64), persistent=False)
 
@@ -231,7 +244,9 @@ def jax_step(workload: str) -> Step:
         inner = norm(p, f"{name}.norm1", x)
         packed = inner @ p[f"{name}.self_attn.in_proj_weight"].T + p[f"{name}.self_attn.in_proj_bias"]
         q, k, v = (part.reshape(n, steps, 4, size // 4).swapaxes(1, 2) for part in jnp.split(packed, 3, -1))
-        scores = jnp.where(jnp.tril(jnp.ones((steps, steps), bool)), q @ k.swapaxes(2, 3) / np.sqrt(size // 4), -jnp.inf)
+        scores = jnp.where(
+            jnp.tril(jnp.ones((steps, steps), bool)), q @ k.swapaxes(2, 3) / np.sqrt(size // 4), -jnp.inf
+        )
         mixed = (jax.nn.softmax(scores) @ v).swapaxes(1, 2).reshape(n, steps, size)
         x = x + linear(p, f"{name}.self_attn.out_proj", mixed)
         inner = jax.nn.gelu(linear(p, f"{name}.linear1", norm(p, f"{name}.norm2", x)), approximate=False)
@@ -325,7 +340,7 @@ def measure(workload: str, pythons: dict[str, str], rounds: int) -> dict[str, tu
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "parameters.npz"
         np.savez(path, **initial(workload))
-        threads = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         environment = {**os.environ, **threads, "XLA_FLAGS": flags, "BENCHMARK_PARAMETERS": str(path)}
         children = {
@@ -370,7 +385,9 @@ def main() -> None:
         found = measure(workload, pythons, options.rounds)
         native, loss, _ = found["native"]
         off = max(abs(other - loss) / abs(loss) for _, other, _ in found.values())
-        rows = [f"{name} {us:,.1f} us ({us / native:.2f}x, first {first:.1f} s)" for name, (us, _, first) in found.items()]
+        rows = [
+            f"{name} {us:,.1f} us ({us / native:.2f}x, first {first:.1f} s)" for name, (us, _, first) in found.items()
+        ]
         print(f"{workload}  {', '.join(rows)}; loss {loss:.6g}, off by {off:.1e}", flush=True)
 
 

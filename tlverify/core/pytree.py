@@ -94,11 +94,12 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in tree]))
     if tree is None:
         return TreeDef(type(None))
-    if (kind := getattr(kind, _MARK, None)) is not None:  # of a subclass: the class that was registered
+    registered = getattr(kind, _MARK, None)  # of a subclass: the class that was registered
+    if registered is not None:
         fields = dataclasses.fields(tree)
         keys = tuple([field.name for field in fields if not field.metadata.get("static")])
         static = tuple([(x.name, getattr(tree, x.name)) for x in fields if x.metadata.get("static")])
-        return TreeDef(kind, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
+        return TreeDef(registered, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
     leaves.append(tree)
     return LEAF
 

@@ -85,15 +85,15 @@ class PackedState(TrainState):
             self.layout.free.append(self.memory)
 
     @property
-    def params(self) -> Any:  # type: ignore[override]
+    def params(self) -> Any:
         return self._all()[0]
 
     @property
-    def buffers(self) -> Any:  # type: ignore[override]
+    def buffers(self) -> Any:
         return self._all()[1]
 
     @property
-    def optimizer(self) -> Any:  # type: ignore[override]
+    def optimizer(self) -> Any:
         return self._all()[2]
 
     def _all(self) -> Any:
@@ -131,11 +131,10 @@ def _packed(step: int, layout: Layout, memory: Memory, numbers: Numbers) -> Pack
 
 
 class CompiledStep:
-    """`state, loss = step(state, arrays, lr)` for states of the layout, and the leaves of arguments, of the types of those
-    it is made from.
+    """`state, loss = step(state, arrays, lr)` for states of the layout and leaves of arguments of the types given.
 
-    `gradient(params, buffers, *arguments)` gives ((loss, new buffers), gradient), which goes to `update(grads, optimizer state,
-    params, lr)`. TypeError or TlverifyError if one of them needs the value of something that is traced.
+    `gradient(params, buffers, *arguments)` gives ((loss, new buffers), gradient), which goes to `update(gradient,
+    optimizer state, params, lr)`. TypeError or TlverifyError if one of them needs the value of what is traced.
     """
 
     def __init__(
@@ -198,7 +197,9 @@ class CompiledStep:
         self.code = code = compile_code(graph, sources, places)
         code.table[CALLER + 1], code.table[CALLER + 3] = address(self._loss), address(self._scalars)
         # Small inputs are copied to a place of their own, which costs less than to ask where they lie.
-        self.reads, self._small, self._large = [], [], []
+        self.reads: list[bool] = []
+        self._small: list[tuple[int, Any]] = []
+        self._large: list[tuple[int, int, str]] = []
         for value, read in zip(graph.inputs, code.reads, strict=True):
             if not value.name.startswith("given."):
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlverify.core import jvp, ops, run, trace, vjp
+from tlverify.core import jvp, run, trace, vjp
 from tlverify.core.native.program import compile_graph
 
 from ..test_op_tables import FLAT

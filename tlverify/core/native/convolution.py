@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlverify.core.native.schedule import Loop, View, Work, contiguous, part
+from tlverify.core.native.schedule import Loop, Strides, View, Work, contiguous, part
 from tlverify.graph import Shape
 
 
@@ -81,7 +81,7 @@ def planes(maker: Maker, x: View, window: Window) -> View:
     return View(made.buffer, 0, (n, channels, sy * sx, rows * columns), (*made.strides[:2], rows * columns, 1))
 
 
-def _outer(strides: Shape) -> Shape:
+def _outer(strides: Strides) -> Strides:
     return (*strides[:2], *strides[4:])
 
 
@@ -156,8 +156,8 @@ def input_gradient(maker: Maker, weight: View, g: View, window: Window, size: Sh
         view = View(result.buffer, 0, (n, groups * inner, high_here, wide_here), (image, channel, wide, 1))
         if total is None:
             return view
-        place = (0, 0, q * sy + a - top, r * sx + b - left)
-        maker.copy(view, part(total, place, view.shape, (1, 1, sy, sx)))
+        corner = (0, 0, q * sy + a - top, r * sx + b - left)
+        maker.copy(view, part(total, corner, view.shape, (1, 1, sy, sx)))
     assert total is not None
     return total
 
@@ -217,10 +217,10 @@ def _spans(size: int, before: int, stride: int) -> list[tuple[int, int]]:
     return [(-(-(before - a) // stride), (before + size - 1 - a) // stride) for a in range(stride)]
 
 
-def _grouped(strides: Shape, filters: int) -> Shape:
+def _grouped(strides: Strides, filters: int) -> Strides:
     """(n, out) as (n, groups, filters)."""
     return strides[0], strides[1] * filters, strides[1]
 
 
-def _axes(view: View, axes: Sequence[int]) -> tuple[Shape, Shape]:
+def _axes(view: View, axes: Sequence[int]) -> tuple[Shape, Strides]:
     return tuple(view.shape[a] for a in axes), tuple(view.strides[a] for a in axes)

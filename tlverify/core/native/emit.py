@@ -9,17 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tlverify.core.native.functions import FLOATS, TYPES, Code, Kind, Writer, literal, maximum, write
-from tlverify.core.native.schedule import Loop, Operand, Statement, View
+from tlverify.core.native.schedule import Loop, Operand, Statement, Strides, View
 from tlverify.graph import Shape
 
 LANES = 16
 SMALLEST_TILE = 4  # of a transposing copy
-LANES_OF_SUMS = 32
-TOGETHER = 8  # neighbours whose sums are made at once
+LANES_OF_SUMS = 32  # along a last axis that is summed over
 MEMORY = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
 SIZE = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Sums that are made at once, as many as the registers hold: `lanes` along the last axis for `together` neighbours
+    of another one. What is added up to a sum, and in which order, does not depend on it."""
+
+    lanes: int
+    together: int
+
+
+WIDE, NARROW = Tile(32, 8), Tile(16, 6)
+"""For 32 registers of 512 bits, and for 16 of 256."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Stream:
     """What a loop reads or writes, by strides over the domain."""
 
     dtype: str
-    strides: Shape
+    strides: Strides
 
 
 @dataclass(frozen=True)
@@ -74,11 +87,13 @@ def _spread(view: View, loop: Loop) -> View:
     return View(view.buffer, view.offset, loop.domain, strides)
 
 
-def _joined(domain: Shape, strides: Sequence[Shape], over: Sequence[int]) -> tuple[Shape, list[Shape], tuple[int, ...]]:
+def _joined(
+    domain: Shape, strides: Sequence[Strides], over: Sequence[int]
+) -> tuple[Shape, list[Strides], tuple[int, ...]]:
     """The domain without axes of size 1, and with neighbours joined where all strides allow it."""
     axes = [a for a, n in enumerate(domain) if n != 1] or [len(domain) - 1] * (len(domain) > 0)
     sizes: list[int] = []
-    steps: list[list[int]] = [[] for _ in strides]
+    steps: list[list[Any]] = [[] for _ in strides]
     summed: list[bool] = []
     for a in axes:
         rows = list(zip(strides, steps, strict=True))
@@ -93,19 +108,22 @@ def _joined(domain: Shape, strides: Sequence[Shape], over: Sequence[int]) -> tup
         summed.append(a in over)
         for row, s in zip(steps, strides, strict=True):
             row.append(s[a])
+    if any(row and isinstance(row[-1], tuple) for row in steps):
+        # Vectors lie along the last axis, so that one must have strides.
+        sizes, summed, steps = [*sizes, 1], [*summed, False], [[*row, 0] for row in steps]
     if not sizes:
         sizes, summed, steps = [1], [bool(over)], [[0] for _ in strides]
     return tuple(sizes), [tuple(row) for row in steps], tuple(a for a, s in enumerate(summed) if s)
 
 
-def function(name: str, kernel: Kernel) -> tuple[str, set[str]]:
+def function(name: str, kernel: Kernel, tile: Tile = WIDE) -> tuple[str, set[str]]:
     """The text of the function, and the declarations it needs."""
-    return _Function(name, kernel).text()
+    return _Function(name, kernel, tile).text()
 
 
 class _Function:
-    def __init__(self, name: str, kernel: Kernel):
-        self.name, self.kernel = name, kernel
+    def __init__(self, name: str, kernel: Kernel, tile: Tile):
+        self.name, self.kernel, self.tile = name, kernel, tile
         self.code = Code()
         self.streams = [*kernel.loads, *(s for _, s in kernel.stores), *(s for _, _, s in kernel.reductions)]
         self.block = "entry"
@@ -118,7 +136,8 @@ class _Function:
         if 0 not in self.kernel.domain:
             self.nest(pointers)
         body = "\n".join(self.code.lines)
-        return f"define internal void @{self.name}({arguments}) {{\nentry:\n{body}\n  ret void\n}}\n", self.code.declared
+        text = f"define internal void @{self.name}({arguments}) {{\nentry:\n{body}\n  ret void\n}}\n"
+        return text, self.code.declared
 
     # Loops.
 
@@ -262,9 +281,9 @@ class _Function:
         return max((axis for axis, some in shared.items() if some), key=lambda a: self.kernel.domain[a], default=None)
 
     def tiles(self, pointers: list[str], axis: int) -> None:
-        """The axis in steps of TOGETHER."""
+        """The axis in steps of the tile."""
         count = self.kernel.domain[axis]
-        step = count if self.listed(axis) and count <= TOGETHER + 1 else TOGETHER
+        step = count if self.listed(axis) and count <= self.tile.together + 1 else self.tile.together
         whole, rest = divmod(count, step)
 
         def tile(place: list[str], count: int) -> None:
@@ -283,7 +302,7 @@ class _Function:
         """The last axis is kept: vectors of it, each with its own sums over the axes of `over`. `rows` are the pointers
         of neighbours along the axis `jam`."""
         last = len(self.kernel.domain) - 1
-        lanes = LANES_OF_SUMS if self.kernel.over else LANES
+        lanes = self.tile.lanes if self.kernel.over else LANES
         whole, rest = divmod(self.kernel.domain[last], lanes)
 
         def column(index: str, count: int) -> None:
@@ -420,7 +439,7 @@ class _Function:
                         self.code.put(f"shufflevector {kind} {value}, {kind} poison, <{half} x i32> <{places}>")
                     )
             lanes = half
-            value = self.combine(number, *parts, lanes)
+            value = self.combine(number, parts[0], parts[1], lanes)
         return value
 
     # What is done for a vector.

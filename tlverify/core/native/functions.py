@@ -335,10 +335,6 @@ def negative(w: Writer, x: str) -> str:
     return w.op("sub", w.constant(0), x) if w.kind.dtype == "int64" else w.code.put(f"fneg {w.kind} {x}")
 
 
-def absolute(w: Writer, x: str) -> str:
-    return maximum(w, x, negative(w, x)) if w.kind.dtype == "int64" else w.call("fabs", x)
-
-
 def cast(w: Writer, x: str, *, dtype: str) -> str:
     """From the kind of `w` to another."""
     there, here = Kind(dtype, w.kind.lanes), w.kind.dtype
@@ -367,7 +363,7 @@ class Row:
 
 
 ELEMENTWISE: Mapping[str, Row] = {
-    "abs": Row(absolute, NUMBERS),
+    "abs": Row(lambda w, x: w.call("fabs", x)),
     "add": Row(arithmetic("fadd", "add"), NUMBERS),
     "cast": Row(cast, (*NUMBERS, "bool")),
     "clamp": Row(clamp),

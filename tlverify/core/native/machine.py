@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
+
+from tlverify.core.native.emit import NARROW, WIDE, Tile
+from tlverify.graph import TlverifyError
+
+
+class NativeError(TlverifyError):
+    """This machine cannot run machine code that is made here."""
 
 
 @functools.cache
@@ -20,26 +29,41 @@ def blas() -> tuple[int, int]:
             names = ("scipy_cblas_sgemm64_", "scipy_cblas_dgemm64_")
             if all(hasattr(library, name) for name in names):
                 first, second = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names)
-                assert first is not None and second is not None
-                return first, second
-    raise RuntimeError("no BLAS with 64-bit sizes beside NumPy")
+                return int(first or 0), int(second or 0)
+    raise NativeError("native: found no OpenBLAS beside NumPy; install NumPy from PyPI, or take execution='compiled'")
 
 
-def engine(text: str) -> Any:
-    import llvmlite.binding as llvm
+@dataclass(frozen=True)
+class Target:
+    """A processor by LLVM's names: of the processor, and of what it can do beyond it."""
 
+    cpu: str
+    features: str
+
+    @property
+    def tile(self) -> Tile:
+        """What its registers hold."""
+        return WIDE if "+avx512f" in self.features.split(",") else NARROW
+
+
+def host() -> Target:
+    """This processor."""
+    return Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def engine(text: str, target: Target) -> Any:
+    """The module of this text compiled, and kept as long as the result is."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+        cpu=target.cpu, features=target.features, opt=2, jit=True
     )
     parsed = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"\n{text}')
     parsed.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
-    passes = builder.getModulePassManager()
-    passes.run(parsed, builder)
+    builder.getModulePassManager().run(parsed, builder)
     found = llvm.create_mcjit_compiler(parsed, machine)
     found.finalize_object()
     return found

@@ -21,7 +21,9 @@ _GEMM = "void (i32, i32, i32, i64, i64, i64, {0}, ptr, i64, ptr, i64, {0}, ptr, 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 
 
-def module(found: Schedule, places: Places, separate: bool = False) -> tuple[str, list[str | Call]]:
+def module(
+    found: Schedule, places: Places, tile: emit.Tile = emit.WIDE, separate: bool = False
+) -> tuple[str, list[str | Call]]:
     """The text of a module, and what to run: names of its functions, and calls between them. With `separate` every
     instruction has a function of its own, which can be timed.
     """
@@ -34,7 +36,9 @@ def module(found: Schedule, places: Places, separate: bool = False) -> tuple[str
     def close() -> None:
         if lines:
             name = f"part{len(parts)}"
-            definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n" + "\n".join(lines) + "\n  ret void\n}\n")
+            body = "\n".join(lines)
+            # It only calls: to optimize it would take longer than everything else.
+            definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n{body}\n  ret void\n}}\n")
             parts.append(name)
             lines.clear()
 
@@ -50,7 +54,7 @@ def module(found: Schedule, places: Places, separate: bool = False) -> tuple[str
             kernel, views = emit.kernel_of(instruction, lambda view: found.buffers[view.buffer].dtype)
             if kernel not in kernels:
                 kernels[kernel] = f"loop{len(kernels)}"
-                text, needs = emit.function(kernels[kernel], kernel)
+                text, needs = emit.function(kernels[kernel], kernel, tile)
                 definitions.append(text)
                 declared |= needs
             arguments = [_pointer(lines, found, places, view, f"{number}.{i}") for i, view in enumerate(views)]
@@ -125,5 +129,3 @@ def _layout(view: View) -> tuple[int, int]:
     if (column == 1 or n == 1) and (row >= n or m == 1):
         return _PLAIN, max(row, n, 1) if m > 1 else max(n, 1)
     return _TRANSPOSED, max(column, m, 1) if n > 1 else max(m, 1)
-
-

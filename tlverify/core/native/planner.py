@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -40,6 +40,7 @@ _LAZY = frozenset(("broadcast_to", "reshape", "slice", "transpose", "windows"))
 MOST_STATEMENTS = 48  # of a loop
 MOST_STREAMS = 24  # views that a loop loads
 NARROW = 8  # columns of the right factor below which BLAS makes a product
+FAR = 512  # elements of a sum up to which the left factor may be read across its rows
 PANEL = 1 << 18  # elements of the right factor above which it does
 SMALL_PRODUCT = 4096  # multiplications up to which a matrix product is a loop of its own
 
@@ -50,6 +51,16 @@ def convolutional(product: Node, patches: Node, fold: Node) -> bool:
     channels, *window = patches.shape[-5:]
     same = tuple(lead) == patches.shape[:-5] and math.prod(window[2:]) == places and len(window) == 4
     return same and channels * math.prod(window[:2]) == groups * depth and channels % groups == 0
+
+
+def attributes(node: Node) -> Mapping[str, Any]:
+    """Those of the node, of types that its op says."""
+    return node.attributes
+
+
+def dense(view: View) -> bool:
+    """Whether it has an element of its own for each index."""
+    return all(s or n == 1 for n, s in zip(view.shape, view.strides, strict=True))
 
 
 def plan(graph: Graph) -> Schedule:
@@ -147,7 +158,7 @@ class _Planner(convolution.Maker):
         if rule is not None:
             rule(node)
         elif node.op in ELEMENTWISE and self.supports(node):
-            work = Work(node.op, self.operands(node), node.shape, node.dtype, self.given(node), dict(node.attributes))
+            work = Work(node.op, self.operands(node), node.shape, node.dtype, self.given(node), dict(attributes(node)))
             if self.joins(node):
                 self.later[node.name] = work
             else:
@@ -159,8 +170,10 @@ class _Planner(convolution.Maker):
         """Puts a term of a sum by, or adds all of them up in one place where the sum ends: a matrix product adds itself
         to it, and what is padded with 0 goes where it belongs.
         """
-        if (node.op == "pad" and Fraction(node.attributes["value"]) == 0) or (node.op == "matmul" and self.large(node)):
-            if self.added(node):
+        if (node.op == "pad" and Fraction(attributes(node)["value"]) == 0) or (
+            node.op == "matmul" and self.large(node)
+        ):
+            if self.added(node) and not self.beside_few(node):
                 self.terms[node.name] = [node]
                 return True
             if node.op == "matmul" and (patches := self.only_user(node, "reshape")) is not None:
@@ -176,7 +189,7 @@ class _Planner(convolution.Maker):
             return False
         terms: list[Value | Node] = []
         for name, operand in zip(node.inputs, self.operands(node), strict=True):
-            terms += self.terms.pop(name, None) or [operand]
+            terms += self.terms.pop(name) if name in self.terms else [operand]
         if self.added(node):
             self.terms[node.name] = terms
         else:
@@ -186,13 +199,13 @@ class _Planner(convolution.Maker):
     def all_summed(self, node: Node) -> bool:
         """Whether nothing reads the product but a sum over the first of its leading axes."""
         user = self.only_user(node, "sum")
-        axes = () if user is None else tuple(user.attributes["axes"])
+        axes = () if user is None else tuple(attributes(user)["axes"])
         return 0 < len(axes) <= len(node.shape) - 2 and axes == tuple(range(len(axes)))
 
     def sum_of_products(self, product: Node, node: Node) -> View:
         result = self.weight_gradient(product)
         if result is None:
-            summed = len(node.attributes["axes"])
+            summed = len(attributes(node)["axes"])
             result = self.new(product.shape[summed:], node.dtype)
             self.fill(0.0, result)
             self.product(product, broadcast(result, product.shape), True)
@@ -202,6 +215,11 @@ class _Planner(convolution.Maker):
         """The node that alone reads this one, if it is of that op."""
         users = self.users.get(node.name, [])
         return users[0] if len(users) == 1 and users[0].op == op and node.name not in self.kept else None
+
+    def beside_few(self, node: Node) -> bool:
+        """Whether it is added to something that is repeated, as a bias is: better in the loop of what comes next."""
+        others = [self.makers.get(name) for name in self.users[node.name][0].inputs if name != node.name]
+        return any(other is not None and other.op == "broadcast_to" for other in others)
 
     def added(self, node: Node) -> bool:
         """Whether nothing reads the node but an addition."""
@@ -223,7 +241,7 @@ class _Planner(convolution.Maker):
                 self.product(term, result, True)
             elif isinstance(term, Node):
                 source = self.read(self.value(term.inputs[0]))
-                place = part(result, term.attributes["before"], source.shape, (1,) * len(node.shape))
+                place = part(result, attributes(term)["before"], source.shape, (1,) * len(node.shape))
                 self.elementwise(Work("add", (place, source), source.shape, node.dtype, node.dtype), into=place)
         return result
 
@@ -317,7 +335,7 @@ class _Planner(convolution.Maker):
             loop = self.instructions[made[0]] if made is not None else None
             inside = isinstance(loop, Loop) and self.direct(view, loop)
             first = max(first, self.after(view) + (0 if inside else 1))
-        buffers = {view.buffer for view in views}
+        buffers = {view.buffer for view in views if dense(view)}
         for number in range(first, len(self.instructions)):
             loop = self.instructions[number]
             if isinstance(loop, Loop) and self.fits(loop, shape) and self.shares(loop, number, buffers):
@@ -329,7 +347,8 @@ class _Planner(convolution.Maker):
 
     def shares(self, loop: Loop, number: int, buffers: set[int]) -> bool:
         """Whether the loop makes or loads one of the buffers."""
-        return any(self.made.get(b, (-1,))[0] == number for b in buffers) or any(v.buffer in buffers for v in loop.loads)
+        loaded = any(view.buffer in buffers and dense(view) for view in loop.loads)
+        return loaded or any(b in self.made and self.made[b][0] == number for b in buffers)
 
     # Views.
 
@@ -350,19 +369,19 @@ class _Planner(convolution.Maker):
             self.numbers[node.name] = self.numbers[node.inputs[0]]
 
     def add_transpose(self, node: Node) -> None:
-        self.values[node.name] = transposed(self.value(node.inputs[0]), node.attributes["axes"])
+        self.values[node.name] = transposed(self.value(node.inputs[0]), attributes(node)["axes"])
 
     def add_slice(self, node: Node) -> None:
-        starts, steps = (node.attributes[name] for name in ("starts", "steps"))
+        starts, steps = (attributes(node)[name] for name in ("starts", "steps"))
         self.values[node.name] = part(self.value(node.inputs[0]), starts, node.shape, steps)
 
     def add_windows(self, node: Node) -> None:
         source = self.value(node.inputs[0])
-        padding = node.attributes["padding"]
+        padding = attributes(node)["padding"]
         if any(padding):
             lead = (0,) * (len(source.shape) - 2)
             source = self.padded(source, (*lead, *padding[:2]), (*lead, *padding[2:]), 0.0)
-        (dy, dx), (sy, sx) = node.attributes["dilation"], node.attributes["stride"]
+        (dy, dx), (sy, sx) = attributes(node)["dilation"], attributes(node)["stride"]
         *lead_strides, row, column = source.strides
         strides = (*lead_strides, row * dy, column * dx, row * sy, column * sx)
         self.values[node.name] = View(source.buffer, source.offset, node.shape, strides)
@@ -389,12 +408,12 @@ class _Planner(convolution.Maker):
         return result
 
     def add_pad(self, node: Node) -> None:
-        given = node.attributes
+        given = attributes(node)
         value = float(Fraction(given["value"]))
         self.values[node.name] = self.padded(self.value(node.inputs[0]), given["before"], given["after"], value)
 
     def add_concat(self, node: Node) -> None:
-        result, axis = self.new(node.shape, node.dtype), node.attributes["axis"]
+        result, axis = self.new(node.shape, node.dtype), attributes(node)["axis"]
         start = 0
         for name in node.inputs:
             view = self.value(name)
@@ -407,7 +426,7 @@ class _Planner(convolution.Maker):
         if node.inputs[0] in self.folded:
             self.values[node.name] = self.input_gradient(self.folded.pop(node.inputs[0]), node)
             return
-        given, source = node.attributes, self.value(node.inputs[0])
+        given, source = attributes(node), self.value(node.inputs[0])
         top, left, bottom, right = given["padding"]
         height, width = given["size"]
         total = self.new((*node.shape[:-2], top + height + bottom, left + width + right), node.dtype)
@@ -415,8 +434,9 @@ class _Planner(convolution.Maker):
         lead = len(node.shape) - 2
         rows, columns = source.shape[-2:]
         for i, j in np.ndindex(*given["kernel"]):
-            tap = part(source, (*(0,) * lead, i, j, 0, 0), (*source.shape[:lead], 1, 1, rows, columns), (1,) * (lead + 4))
-            tap = View(tap.buffer, tap.offset, (*source.shape[:lead], rows, columns), (*tap.strides[:lead], *tap.strides[-2:]))
+            at = source.offset + i * source.strides[lead] + j * source.strides[lead + 1]
+            strides = (*source.strides[:lead], *source.strides[lead + 2 :])
+            tap = View(source.buffer, at, (*source.shape[:lead], rows, columns), strides)
             starts = (*(0,) * lead, i * given["dilation"][0], j * given["dilation"][1])
             place = part(total, starts, tap.shape, (*(1,) * lead, *given["stride"]))
             work = Work("add", (place, self.read(tap)), tap.shape, node.dtype, node.dtype)
@@ -431,7 +451,7 @@ class _Planner(convolution.Maker):
             self.call(node)
             return
         images = self.shaped(x, (math.prod(x.shape[:-3]), *x.shape[-3:]))
-        given = dict(node.attributes)
+        given = dict(attributes(node))
         groups = given.pop("groups")
         window = convolution.Window(weight.shape[2:], node.shape[-2:], **given)
         view = convolution.convolve(self, self.read(images), self.read(weight), window, groups)
@@ -449,7 +469,7 @@ class _Planner(convolution.Maker):
         return reshaped(view, shape) or reshaped(self.copy(view), shape)  # type: ignore[return-value]
 
     def input_gradient(self, product: Node, fold: Node) -> View:
-        given = fold.attributes
+        given = attributes(fold)
         weight, g = self.factors(product)
         n, places = math.prod(product.shape[:-3]), tuple(self.types[fold.inputs[0]].shape[-2:])
         groups, depth, filters = weight.shape[-3:]
@@ -458,27 +478,28 @@ class _Planner(convolution.Maker):
         weight = self.shaped(weight, (groups, depth // math.prod(kernel), *kernel, filters))
         g = self.shaped(g, (n, groups, filters, *places))
         window = convolution.Window(kernel, places, given["stride"], given["padding"], given["dilation"])
-        return self.shaped(convolution.input_gradient(self, self.read(weight), self.read(g), window, given["size"]), fold.shape)
+        found = convolution.input_gradient(self, self.read(weight), self.read(g), window, given["size"])
+        return self.shaped(found, fold.shape)
 
     def weight_gradient(self, product: Node) -> View | None:
         """Of g (images, groups, filters, places) and the windows of x, if it is such a product."""
         turned = self.makers.get(product.inputs[1])
         columns = self.makers.get(turned.inputs[0]) if turned is not None and turned.op == "transpose" else None
         patches = self.makers.get(columns.inputs[0]) if columns is not None and columns.op == "reshape" else None
-        summed = self.users[product.name][0].attributes["axes"]
+        summed = attributes(self.users[product.name][0])["axes"]
         if patches is None or turned is None or patches.op != "windows" or len(product.shape) != 4 or summed != (0,):
             return None
         n, groups, filters, depth = product.shape
-        kernel, places = patches.attributes["kernel"], patches.shape[-2:]
+        kernel, places = attributes(patches)["kernel"], patches.shape[-2:]
         size = (n, groups, depth, math.prod(places))
-        if turned.attributes["axes"] != (0, 1, 3, 2) or self.types[turned.inputs[0]].shape != size:
+        if attributes(turned)["axes"] != (0, 1, 3, 2) or self.types[turned.inputs[0]].shape != size:
             return None
         x = self.value(patches.inputs[0])
         images = self.shaped(x, (n, math.prod(x.shape[:-2]) // n, *x.shape[-2:]))
         if images.shape[1] * math.prod(kernel) != groups * depth:
             return None
         g = self.shaped(self.value(product.inputs[0]), (n, groups, filters, *places))
-        given = {name: patches.attributes[name] for name in ("stride", "padding", "dilation")}
+        given = {name: attributes(patches)[name] for name in ("stride", "padding", "dilation")}
         window = convolution.Window(kernel, places, **given)
         return convolution.weight_gradient(self, self.read(g), self.read(images), window, groups)
 
@@ -494,7 +515,7 @@ class _Planner(convolution.Maker):
         if node.inputs[0] in self.summed:
             self.values[node.name] = self.sum_of_products(self.summed.pop(node.inputs[0]), node)
             return
-        type_, axes = self.types[node.inputs[0]], tuple(node.attributes["axes"])
+        type_, axes = self.types[node.inputs[0]], tuple(attributes(node)["axes"])
         if type_.dtype == "bool" or math.prod(type_.shape) == 0:
             self.call(node)
             return
@@ -551,7 +572,7 @@ class _Planner(convolution.Maker):
         """result = left @ right, or added to it: in a loop if the right matrices stay in the cache, else by BLAS."""
         left, right = self.factors(node)
         (m, k), n = left.shape[-2:], right.shape[-1]
-        if n >= NARROW and k * n <= PANEL:
+        if n >= NARROW and k * n <= PANEL and (left.strides[-1] == 1 or k <= FAR):
             lead, right = left.shape[:-2], self.upright(right)
             domain = (*lead, m, k, n)
             a = View(left.buffer, left.offset, domain, (*left.strides, 0))

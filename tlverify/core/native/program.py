@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tlverify.core.native import machine
-from tlverify.core.native.emit import SIZE
-from tlverify.core.native.memory import ALIGN, arena
-from tlverify.core.native.module import CALLER, CONSTANTS, SCRATCH, Places, module
+from tlverify.core.native.memory import ALIGN as ALIGN
+from tlverify.core.native.memory import arena
+from tlverify.core.native.module import CALLER as CALLER
+from tlverify.core.native.module import CONSTANTS, SCRATCH, Places, module
 from tlverify.core.native.planner import plan
 from tlverify.core.native.rewrite import rewrite
 from tlverify.core.native.schedule import Call, Schedule, View, views_of
@@ -64,14 +65,17 @@ class Code:
         buffer = self.schedule.buffers[view.buffer]
         base, offset = self.places[view.buffer]
         dtype = np.dtype(buffer.dtype)
-        memory = (ctypes.c_byte * (buffer.size * dtype.itemsize)).from_address(self.table[base] + offset)
+        memory: Any = (ctypes.c_byte * (buffer.size * dtype.itemsize)).from_address(self.table[base] + offset)
         strides = tuple(s * dtype.itemsize for s in view.strides)
         flat = np.frombuffer(memory, dtype)[view.offset :]
         return np.lib.stride_tricks.as_strided(flat, view.shape, strides)
 
 
-def compile_code(graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place]) -> Code:
-    """The graph as code for this processor, with the given places of its inputs and outputs."""
+def compile_code(
+    graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place], target: machine.Target | None = None
+) -> Code:
+    """The graph as code, for this processor unless told otherwise, with the given places of its inputs and outputs."""
+    target = target or machine.host()
     found = plan(rewrite(graph))
     offsets, size = arena(found)
     constants, starts = _pool(found.constants)
@@ -83,8 +87,8 @@ def compile_code(graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place]
         elif buffer.kind != "scratch":
             base, offset = bases[buffer.kind][buffer.place or 0]
             places[number] = CALLER + base, offset
-    text, names = module(found, places)
-    engine = machine.engine(text)
+    text, names = module(found, places, target.tile)
+    engine = machine.engine(text, target)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
     parts = [name if isinstance(name, Call) else call(engine.get_function_address(name)) for name in names]
     scratch = aligned(size)
@@ -121,11 +125,8 @@ class Program:
         return tuple(outputs)
 
 
-def compile_graph(graph: Graph) -> Program:
-    """The graph as a function of arrays."""
+def compile_graph(graph: Graph, target: machine.Target | None = None) -> Program:
+    """The graph as a function of arrays, as code for this processor unless told otherwise."""
     count = len(graph.inputs)
     outputs = [(count + i, 0) for i in range(len(graph.outputs))]
-    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs))
-
-
-__all__ = ["SIZE", "Code", "Program", "compile_code", "compile_graph"]
+    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs, target))

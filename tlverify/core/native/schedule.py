@@ -7,6 +7,7 @@ memory unless something else reads it; a sum or maximum joins the loop of what i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,14 +26,18 @@ class Buffer:
     place: int | None = None
 
 
+Strides = tuple[Any, ...]
+"""For each axis how many elements lie between neighbours, or a tuple with the offset of each index."""
+
+
 @dataclass(frozen=True)
 class View:
-    """Elements of a buffer: `offset` and `strides` count elements; a stride may be 0."""
+    """Elements of a buffer: `offset` and `strides` count elements; a stride may be 0. Only loops take offsets."""
 
     buffer: int
     offset: int
     shape: Shape
-    strides: Shape
+    strides: Strides
 
 
 Operand = tuple[str, Any]
@@ -77,7 +82,7 @@ Value = View | Work | int | float
 class Loop:
     """Statements for every index of `domain`. `stores` are (operand, view); `reductions` are (sum or max, operand, view
     without the axes in `over`), which
-    are added to what the view has if `accumulate`. A stride of a load may be a tuple: the offset for each index."""
+    are added to what the view has if `accumulate`."""
 
     domain: Shape
     loads: list[View] = field(default_factory=list)
@@ -158,7 +163,7 @@ def reshaped(view: View, shape: Shape) -> View | None:
         count, parts = group
         sources = old[place : place + count]
         place += count
-        for (_, outer), (n, inner) in zip(sources, sources[1:], strict=False):
+        for (_, outer), (n, inner) in itertools.pairwise(sources):
             if outer != n * inner:
                 return None
         step = sources[-1][1]
