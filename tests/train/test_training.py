@@ -224,7 +224,10 @@ def test_probabilities_and_sequences_as_targets() -> None:
         (lambda: Trainer(LINE, "custom"), "the task custom needs a loss"),
         (lambda: Trainer(LINE, dtype="float16"), "dtype: expected float32 or float64, found 'float16'"),
         (lambda: Trainer(LINE, backend="torch"), "backend: expected numpy or cupy, found 'torch'"),
-        (lambda: Trainer(LINE, execution="lazy"), "execution: expected compiled or eager, found 'lazy'"),
+        (
+            lambda: Trainer(LINE, execution="lazy"),
+            "execution: expected auto or native or compiled or eager, found 'lazy'",
+        ),
         (lambda: Trainer(LINE, "regression").train(DATA, steps=1, accumulate=0), "accumulate of 1 or more, found 0"),
         (lambda: data.token_dataset(X, X), "x: expected integers"),
         (lambda: data.token_dataset([[1]], [[-1]]), "y: expected integers >= 0, found -1"),

@@ -10,124 +10,23 @@ import math
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tlverify.core import pytree
 from tlverify.core.formula import Formula, function_of
-from tlverify.core.native.program import ALIGN, CALLER, address, aligned, compile_code
-from tlverify.core.pytree import TreeDef
+from tlverify.core.native.memory import address, aligned
+from tlverify.core.native.module import CALLER
+from tlverify.core.native.program import compile_code
 from tlverify.core.tensor import Tensor, Trace
-from tlverify.graph import TlverifyError, Type
+from tlverify.graph import TlverifyError
+from tlverify.train.packed import Layout, PackedState, packed_state, type_of
 from tlverify.train.state import TrainState
-
-Numbers = tuple[float, ...]
-Memory = tuple[Any, int]
-"""An array of bytes, and its address."""
 
 _BEFORE, _AFTER = CALLER, CALLER + 2
 _FORMATS = {"float32": "f4x", "float64": "d", "int64": "q"}
 _LARGE = 1 << 16  # bytes of an input from which it is read where it lies
-
-
-@dataclass(eq=False)
-class Layout:
-    """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. `free` is
-    memory of this size that no state uses."""
-
-    tree: TreeDef
-    leaves: tuple[tuple[int, Type] | None, ...]
-    size: int
-    free: list[Memory] = field(default_factory=list)
-
-    def memory(self) -> Memory:
-        """Some that nothing uses."""
-        if self.free:
-            return self.free.pop()
-        array = aligned(self.size)
-        return array, address(array)
-
-    def pack(self, leaves: Sequence[Any]) -> Memory:
-        """The arrays among the leaves in memory of their own."""
-        memory = self.memory()
-        for leaf, place in zip(leaves, self.leaves, strict=True):
-            if place is not None:
-                self._view(memory, place)[...] = leaf
-        return memory
-
-    def unpack(self, memory: Memory, numbers: Numbers) -> Any:
-        """(params, buffers, optimizer), whose arrays share the memory."""
-        rest = iter(numbers)
-        leaves = [next(rest) if place is None else self._view(memory, place) for place in self.leaves]
-        return pytree.unflatten(self.tree, leaves)
-
-    def _view(self, memory: Memory, place: tuple[int, Type]) -> Any:
-        offset, type_ = place
-        return np.ndarray(type_.shape, type_.dtype, memory[0], offset)
-
-
-class PackedState(TrainState):
-    """A TrainState whose trees are made when they are asked for. Its memory is used again if they never were."""
-
-    layout: Layout
-    memory: Memory
-    numbers: Numbers
-    trees: Any
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> TrainState:  # type: ignore[misc]
-        """A changed copy, as of dataclasses.replace, is a usual one."""
-        return TrainState(*args, **kwargs)
-
-    def __del__(self) -> None:
-        if self.trees is None:
-            self.layout.free.append(self.memory)
-
-    @property
-    def params(self) -> Any:
-        return self._all()[0]
-
-    @property
-    def buffers(self) -> Any:
-        return self._all()[1]
-
-    @property
-    def optimizer(self) -> Any:
-        return self._all()[2]
-
-    def _all(self) -> Any:
-        if self.trees is None:
-            object.__setattr__(self, "trees", self.layout.unpack(self.memory, self.numbers))
-        return self.trees
-
-
-def packed(state: TrainState, layout: Layout) -> PackedState:
-    """The same state in memory of the layout."""
-    leaves, _ = pytree.flatten((state.params, state.buffers, state.optimizer))
-    numbers = tuple(leaf for leaf, place in zip(leaves, layout.leaves, strict=True) if place is None)
-    return _packed(state.step, layout, layout.pack(leaves), numbers)
-
-
-def layout_of(state: TrainState) -> Layout:
-    """One for states with leaves of these types."""
-    leaves, tree = pytree.flatten((state.params, state.buffers, state.optimizer))
-    places: list[tuple[int, Type] | None] = []
-    total = 0
-    for leaf in leaves:
-        if isinstance(leaf, bool | int | float):
-            places.append(None)
-            continue
-        places.append((total, _type(leaf)))
-        total += -(-leaf.nbytes // ALIGN) * ALIGN
-    return Layout(tree, tuple(places), total)
-
-
-def _packed(step: int, layout: Layout, memory: Memory, numbers: Numbers) -> PackedState:
-    state: PackedState = object.__new__(PackedState)
-    values = {"step": step, "layout": layout, "memory": memory, "numbers": numbers, "trees": None}
-    object.__setattr__(state, "__dict__", values)
-    return state
 
 
 class CompiledStep:
@@ -155,7 +54,7 @@ class CompiledStep:
                 symbols.append(leaf if isinstance(leaf, bool) else Formula(f"s{number}"))
             else:
                 symbols.append(trace.add_input(f"state.{number}", place[1]))
-        inputs = [trace.add_input(f"given.{i}", _type(array)) for i, array in enumerate(given)]
+        inputs = [trace.add_input(f"given.{i}", type_of(array)) for i, array in enumerate(given)]
         try:
             params, buffers, optimizer = pytree.unflatten(tree, symbols)
             (loss, buffers), grads = gradient(params, buffers, *pytree.unflatten(inner, inputs))
@@ -234,8 +133,4 @@ class CompiledStep:
                 table[slot] = address(array)
             self.code.run()
             loss = self._loss.item()
-        return _packed(state.step + 1, self.layout, after, values[used:]), loss
-
-
-def _type(array: Any) -> Type:
-    return Type(array.shape, array.dtype.name)
+        return packed_state(state.step + 1, self.layout, after, values[used:]), loss

@@ -24,7 +24,7 @@ class Flags:
     optim: str = "adam"
     dtype: str = "float32"
     backend: str = "numpy"
-    execution: str = "compiled"
+    execution: str = "auto"
     seed: int = 0
     log: str | None = None
     chosen: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def parse(
         "optim": sorted(OPTIMIZERS),
         "dtype": ["float32", "float64"],
         "backend": ["numpy", "cupy"],
-        "execution": ["compiled", "eager"],
+        "execution": ["auto", "native", "compiled", "eager"],
     }
     kinds: dict[str, Callable[[str], Any]] = {"steps": _positive, "batch_size": _positive, "lr": _rate, "seed": int}
     settings = {name: value for name, value in vars(start).items() if name != "chosen"}

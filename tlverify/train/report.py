@@ -13,7 +13,8 @@ class Report:
     """How training went.
 
     `losses` holds the loss of every step; `scores` pairs of (steps done, score on the evaluation data) after every
-    pass; `seconds` is wall time; `stopped` says why it ended early, if it did; `notes` are the user's own.
+    pass; `seconds` is wall time; `stopped` says why it ended early, if it did; `notes` are the user's own; `execution`
+    says how the steps were run.
     """
 
     title: str = ""
@@ -23,6 +24,7 @@ class Report:
     stopped: str = ""
     probes: tuple[ProbeResult, ...] = ()
     notes: str = ""
+    execution: str = ""
 
     @property
     def before(self) -> float | None:
@@ -39,7 +41,8 @@ class Report:
         lines = []
         if self.losses:
             lines.append(f"loss      {self.losses[0]:.4f} -> {self.losses[-1]:.4f}")
-            lines.append(f"training  {len(self.losses):,} steps in {self.seconds:.1f} s")
+            how = f" ({self.execution})" if self.execution else ""
+            lines.append(f"training  {len(self.losses):,} steps in {self.seconds:.1f} s{how}")
         if self.stopped:
             lines.append(f"stopped   {self.stopped}")
         if self.scores:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and_grad
 from tlverify.core.tensor import Tensor
+from tlverify.graph import TlverifyError
 from tlverify.train import optim
-from tlverify.train.compiled import CompiledStep, Layout, PackedState, layout_of, packed
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
+from tlverify.train.packed import Layout, PackedState, layout_of, packed
 from tlverify.train.state import TrainingError, TrainState
+
+if TYPE_CHECKING:
+    from tlverify.train.compiled import CompiledStep
 
 Batch = tuple[Array, Array]
 
@@ -45,8 +49,10 @@ class Stepper:
     dtype: str = "float32"
     to_device: Callable[[Any], Any] = np.asarray
     execution: str = "compiled"
+    reason: str = ""
     _gradient: Callable[..., Any] = field(init=False, repr=False)
-    _compiled: dict[Any, CompiledStep] = field(init=False, repr=False, default_factory=dict)
+    _compiled: dict[Any, Any] = field(init=False, repr=False, default_factory=dict)
+    _refused: list[str] = field(init=False, repr=False, default_factory=list)
     _layouts: list[Layout] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,8 +70,10 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
-        if self.execution == "native" and len(batches) == 1:
-            return self._whole(state, batches[0])
+        if self.execution == "native" and len(batches) == 1 and not self._refused:
+            program = self._program(state, batches[0])
+            if program is not None:
+                return self._whole(program, batches[0])
         fraction = state.step / self.total
         lr = self.optimizer.lr * self.schedule(fraction)
         buffers, losses, total = state.buffers, [], None
@@ -86,25 +94,46 @@ class Stepper:
         metrics = Metrics(sum(losses) / len(losses), lr)
         return TrainState(state.step + 1, params, buffers, optimizer), metrics
 
-    def _whole(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        """The step as one program, which is made once for each type of batch."""
+    @property
+    def how(self) -> str:
+        """The execution, and why it is not what was hoped for."""
+        if self._refused:
+            return f"compiled: {self._refused[0]}"
+        return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
+
+    def _program(self, state: TrainState, batch: Batch) -> tuple[CompiledStep, PackedState] | None:
+        """The step as one program, made once for each type of batch, and the state as it takes it. None if something
+        in the step needs values while it is traced, and native execution was not asked for.
+        """
         if type(state) is not PackedState:
             layout = layout_of(state)
             same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
             self._layouts.extend([] if same else [layout])
             state = packed(state, same[0] if same else layout)
+        from tlverify.train.compiled import CompiledStep  # it needs llvmlite
+
         x, y = batch
-        fraction = state.step / self.total
-        lr = self.optimizer.lr * self.schedule(fraction)
         key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
         step = self._compiled.get(key)
         if step is None:
-            given = self._arguments(state.step, 0, fraction, batch)
-            step = CompiledStep(self._gradient, self.optimizer.update, state.layout, state, given)
+            given = self._arguments(state.step, 0, state.step / self.total, batch)
+            try:
+                step = CompiledStep(self._gradient, self.optimizer.update, state.layout, state, given)
+            except (TypeError, TlverifyError) as error:
+                if not self.reason:
+                    raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
+                self._refused.append(str(error))
+                return None
             self._compiled[key] = step
-        coefficients = self.objective.coefficients(fraction)
+        return step, state
+
+    def _whole(self, found: tuple[CompiledStep, PackedState], batch: Batch) -> tuple[TrainState, Metrics]:
+        """One step of the program."""
+        step, state = found
+        fraction = state.step / self.total
+        lr = self.optimizer.lr * self.schedule(fraction)
         random = _step_key(self.seed, state.step, 0) if step.reads[0] else None
-        new, loss = step(state, (random, x, y, *coefficients), lr)
+        new, loss = step(state, (random, *batch, *self.objective.coefficients(fraction)), lr)
         if not math.isfinite(loss):
             given = self._arguments(state.step, 0, fraction, batch)
             raise TrainingError(self._explain(state.step + 1, loss, (state.params, state.buffers, *given)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,9 @@ class Trainer:
     numbers of layers: one seed gives the same bytes again on one machine.
 
     `backend` is numpy or cupy. With `execution="eager"` the graph of a step runs node by node, and the first value
-    that is not finite is named at once; "compiled" runs it as one plan.
+    that is not finite is named at once; "compiled" runs it as one plan of NumPy or CuPy; "native" makes machine code
+    of the whole step, optimizer included (extra `native`). "auto" is native for a training of 200 steps or more where
+    it can be, else compiled; the report says which, and why. See docs/execution.md.
     """
 
     model: nn.Layer
@@ -60,7 +63,7 @@ class Trainer:
     seed: int = 0
     dtype: str = "float32"
     backend: Literal["numpy", "cupy"] = "numpy"
-    execution: Literal["compiled", "eager"] = "compiled"
+    execution: Literal["auto", "native", "compiled", "eager"] = "auto"
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -103,8 +106,23 @@ class Trainer:
             self.seed,
             self.dtype,
             _DEVICES[self.backend](),
-            self.execution,
+            *self._execution(total),
         )
+
+    def _execution(self, total: int) -> tuple[str, str]:
+        """How the steps of a training run, and if that was not asked for the reason."""
+        reason = ""
+        if self.backend != "numpy":
+            reason = f"backend {self.backend}"
+        elif importlib.util.find_spec("llvmlite") is None:
+            reason = "pip install 'tlverify[native]' for machine code"
+        if self.execution == "native" and reason:
+            raise TlverifyError(f"Trainer: execution native: it needs the backend numpy and llvmlite; {reason}")
+        if self.execution != "auto":
+            return self.execution, ""
+        if total < AUTO_STEPS:
+            return "compiled", f"fewer than {AUTO_STEPS} steps"
+        return ("compiled", reason) if reason else ("native", "chosen")
 
     def train(
         self,
@@ -222,7 +240,7 @@ class Trainer:
         if probe_inputs is not None and before is not None:
             after = trained(state, Report()).outputs(probe_inputs)
             results = tuple(ProbeResult(*row) for row in zip(probes, before, after, strict=True))
-        report = Report(title, tuple(curve), tuple(scores), seconds, stopped, results, notes)
+        report = Report(title, tuple(curve), tuple(scores), seconds, stopped, results, notes, stepper.how)
         result = trained(state, report)
         for hook in hooks:
             if hook.train_end:
@@ -239,7 +257,8 @@ def _cupy() -> Callable[[Any], Any]:
     return asarray
 
 
-EXECUTIONS = ("native", "compiled", "eager")
+EXECUTIONS = ("auto", "native", "compiled", "eager")
+AUTO_STEPS = 200  # from which machine code is worth the time to make it
 _DEVICES: Mapping[str, Callable[[], Callable[[Any], Any]]] = {"numpy": lambda: np.asarray, "cupy": _cupy}
 
 

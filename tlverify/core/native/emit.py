@@ -61,7 +61,9 @@ def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[Vi
     """The kernel, and the views it takes in the order of its streams."""
     results = [(kind, operand, _spread(view, loop)) for kind, operand, view in loop.reductions]
     views = [*loop.loads, *(view for _, view in loop.stores), *(view for _, _, view in results)]
-    domain, strides, over = _joined(loop.domain, [view.strides for view in views], loop.over if results else ())
+    domain, strides, over = _joined(
+        loop.domain, [view.strides for view in views], loop.over if results else (), loop.accumulate
+    )
     streams = [Stream(dtype(view), s) for view, s in zip(views, strides, strict=True)]
     # A sum over axes of size 1 alone is a store.
     kept = [operand for operand, _ in loop.stores] + [operand for _, operand, _ in results if not over]
@@ -88,7 +90,7 @@ def _spread(view: View, loop: Loop) -> View:
 
 
 def _joined(
-    domain: Shape, strides: Sequence[Strides], over: Sequence[int]
+    domain: Shape, strides: Sequence[Strides], over: Sequence[int], accumulate: bool
 ) -> tuple[Shape, list[Strides], tuple[int, ...]]:
     """The domain without axes of size 1, and with neighbours joined where all strides allow it."""
     axes = [a for a, n in enumerate(domain) if n != 1] or [len(domain) - 1] * (len(domain) > 0)
@@ -108,11 +110,13 @@ def _joined(
         summed.append(a in over)
         for row, s in zip(steps, strides, strict=True):
             row.append(s[a])
-    if any(row and isinstance(row[-1], tuple) for row in steps):
-        # Vectors lie along the last axis, so that one must have strides.
-        sizes, summed, steps = [*sizes, 1], [*summed, False], [[*row, 0] for row in steps]
     if not sizes:
         sizes, summed, steps = [1], [bool(over)], [[0] for _ in strides]
+    if accumulate and not any(summed):
+        sizes, summed, steps = [1, *sizes], [True, *summed], [[0, *row] for row in steps]
+    if any(isinstance(row[-1], tuple) for row in steps) or (accumulate and summed[-1]):
+        # Vectors lie along the last axis, so that one must have strides; and so must what is added to.
+        sizes, summed, steps = [*sizes, 1], [*summed, False], [[*row, 0] for row in steps]
     return tuple(sizes), [tuple(row) for row in steps], tuple(a for a, s in enumerate(summed) if s)
 
 

@@ -1,11 +1,27 @@
-"""Where the scratch buffers of a schedule lie."""
+"""Memory: aligned arrays, their addresses, and where the scratch buffers of a schedule lie."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 
 from tlverify.core.native import emit
 from tlverify.core.native.schedule import Schedule, views_of
 
 ALIGN = 64
+
+
+def aligned(size: int) -> Any:
+    """Memory of so many bytes that begins at a multiple of ALIGN."""
+    memory = np.empty(size + ALIGN, np.uint8)
+    start = -address(memory) % ALIGN
+    return memory[start : start + size]
+
+
+def address(array: Any) -> int:
+    """Of its first element."""
+    return int(array.__array_interface__["data"][0])
 
 
 def arena(found: Schedule) -> tuple[dict[int, int], int]:

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from tlverify.core.native import machine
-from tlverify.core.native.memory import ALIGN as ALIGN
-from tlverify.core.native.memory import arena
-from tlverify.core.native.module import CALLER as CALLER
-from tlverify.core.native.module import CONSTANTS, SCRATCH, Places, module
+from tlverify.core.native.memory import ALIGN, address, aligned, arena
+from tlverify.core.native.module import CALLER, CONSTANTS, SCRATCH, Places, module
 from tlverify.core.native.planner import plan
 from tlverify.core.native.rewrite import rewrite
 from tlverify.core.native.schedule import Call, Schedule, View, views_of
@@ -21,18 +19,6 @@ from tlverify.graph import Graph
 
 Place = tuple[int, int]
 """A base of the caller, and an offset in bytes."""
-
-
-def aligned(size: int) -> Any:
-    """Memory of so many bytes that begins at a multiple of ALIGN."""
-    memory = np.empty(size + ALIGN, np.uint8)
-    start = -address(memory) % ALIGN
-    return memory[start : start + size]
-
-
-def address(array: Any) -> int:
-    """Of its first element."""
-    return int(array.__array_interface__["data"][0])
 
 
 @dataclass(eq=False)
