@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tlverify.core import hvp as hvp
     from tlverify.core import jacfwd as jacfwd
     from tlverify.core import jacrev as jacrev
+    from tlverify.core import jit as jit
     from tlverify.core import jvp as jvp
     from tlverify.core import models as models
     from tlverify.core import nn as nn
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tlverify.core": (
-        *("checkpoint", "custom_op", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "run", "trace"),
-        *("value_and_grad", "vjp", "vmap"),
+        *("checkpoint", "custom_op", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "run"),
+        *("trace", "value_and_grad", "vjp", "vmap"),
     ),
     "tlverify.graph": ("Graph", "digest", "save_graph"),
     "tlverify.interop": ("load_graph",),

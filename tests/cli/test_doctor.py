@@ -8,7 +8,7 @@ from tlverify.cli import doctor
 def test_all_is_well(run):
     code, printed, _ = run("doctor")
     assert code == 0
-    assert printed.count("works ") == 3
+    assert printed.count("works ") == 4
     for words in ("numpy", "processor", "BLAS", "GPU", "extra smt"):
         assert words in printed
 
@@ -17,7 +17,7 @@ def test_json(run):
     code, printed, _ = run("doctor", "--json")
     found = json.loads(printed)
     assert code == found["exit_code"] == 0
-    assert [test["reason"] for test in found["tests"]] == ["", "", ""]
+    assert [test["reason"] for test in found["tests"]] == ["", "", "", ""]
     assert "z3-solver" in found["facts"]["extra smt"]
 
 

@@ -191,7 +191,7 @@ def test_auto(monkeypatch):
     assert Trainer(DENSE).train(points, steps=20).report.execution == "compiled: fewer than 200 steps"
     assert Trainer(DENSE, execution="compiled").train(points, steps=20).report.execution == "compiled"
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("tlverify.core.native.installed", lambda: False)
     assert "tlverify[native]" in Trainer(DENSE).train(points, steps=200).report.execution
     with pytest.raises(TlverifyError, match=r"native: it needs .*; pip install 'tlverify\[native\]'"):
         Trainer(DENSE, execution="native").train(points, steps=2)

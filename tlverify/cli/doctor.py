@@ -178,8 +178,21 @@ def training_works() -> None:
         raise AssertionError("two trainings with one seed gave different parameters")
 
 
+def native_works() -> None:
+    """Machine code gives what NumPy does; where llvmlite is not installed there is none to try."""
+    from tlverify.core import jit, native, ops
+
+    def network(x: Any, w: Any) -> Any:
+        return ops.sum(ops.tanh(x @ w), 0)
+
+    x, w = (np.random.default_rng(seed).random((9, 9), np.float32) for seed in (0, 1))
+    if native.installed() and not np.allclose(jit(network, "native")(x, w), np.tanh(x @ w).sum(0), 1e-5):
+        raise AssertionError("machine code and NumPy give different values")
+
+
 TESTS: dict[str, Callable[[], None]] = {
     "float64 and BLAS are exact where the checker needs it": arithmetic_works,
     "claims are proved and refuted, in every arithmetic alike": proofs_work,
     "training is reproducible": training_works,
+    "machine code gives what NumPy does": native_works,
 }

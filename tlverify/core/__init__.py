@@ -10,6 +10,7 @@ from tlverify.core.autograd import vjp as vjp
 from tlverify.core.derive import vjp_graph as vjp_graph
 from tlverify.core.interpreter import NonFiniteError as NonFiniteError
 from tlverify.core.interpreter import run as run
+from tlverify.core.jit import jit as jit
 from tlverify.core.ops.custom import custom_op as custom_op
 from tlverify.core.ops.custom import remove_op as remove_op
 from tlverify.core.recompute import checkpoint as checkpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tlverify.core import nn, pytree
+from tlverify.core import native, nn, pytree
 from tlverify.graph import FLOATS, ShapeError, TlverifyError
 from tlverify.train import losses, optim
 from tlverify.train.callbacks import Callbacks, EarlyStopping
@@ -114,7 +113,7 @@ class Trainer:
         reason = ""
         if self.backend != "numpy":
             reason = f"backend {self.backend}"
-        elif importlib.util.find_spec("llvmlite") is None:
+        elif not native.installed():
             reason = "pip install 'tlverify[native]' for machine code"
         if self.execution == "native" and reason:
             raise TlverifyError(f"Trainer: execution native: it needs the backend numpy and llvmlite; {reason}")
