@@ -7,18 +7,18 @@ rational, so whether a claim holds, and the least value of an output, are known 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from tlverify.certify import Claim, Inequality, box, kernel
 from tlverify.certify.certificate import proof, witness
-from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+from tlverify.graph import Graph, GraphBuilder, Type, digest, to_bytes
 
 from .exact import inside, is_bad, values
 from .examples import Files, files
@@ -60,7 +60,7 @@ def negative(form: Form) -> Form:
 
 
 def region(graph: Graph, claim: Claim) -> tuple[list[Corner], Forms]:
-    """The rectangle of a claim and the inputs as forms."""
+    """The polygon of a claim and the inputs as forms."""
     names = [value.name for value in graph.inputs]
     (x, a), (y, b) = [ends for name in names for ends in zip(claim.lower[name], claim.upper[name], strict=True)]
     unit: list[Form] = [(ONE, ZERO, ZERO), (ZERO, ONE, ZERO)]
@@ -68,7 +68,21 @@ def region(graph: Graph, claim: Claim) -> tuple[list[Corner], Forms]:
     for name in names:
         size = len(claim.lower[name])
         forms[name], unit = unit[:size], unit[size:]
-    return [(x, y), (a, y), (a, b), (x, b)], forms
+    polygon = [(x, y), (a, y), (a, b), (x, b)]
+    for plane, _ in planes(claim):
+        polygon = clip(polygon, plane)
+    return polygon, forms
+
+
+def planes(claim: Claim) -> list[tuple[Form, list[str]]]:
+    """The forms that are >= 0 in an l1 ball about the two input entries, and their directions; none for a box."""
+    found = []
+    for data in claim.region:
+        if data["kind"] == "l1_ball":
+            (x, y), radius = map(Fraction, data["center"]), Fraction(data["radius"])
+            for s, t in product((1, -1), repeat=2):
+                found.append(((Fraction(-s), Fraction(-t), radius + s * x + t * y), [str(s), str(t)]))
+    return found
 
 
 def extended(graph: Graph, forms: Forms) -> str | None:
@@ -191,7 +205,11 @@ class Writer:
 
     @cached_property
     def sides(self) -> list[Cut]:
-        (low, bottom), _, (high, top), _ = region(self.graph, self.claim)[0]
+        (low, high), (bottom, top) = [
+            ends
+            for name in self.claim.lower
+            for ends in zip(self.claim.lower[name], self.claim.upper[name], strict=True)
+        ]
         sides = [(ONE, ZERO, -low), (-ONE, ZERO, high), (ZERO, ONE, -bottom), (ZERO, -ONE, top)]
         return [(side, None) for side in sides]
 
@@ -199,8 +217,12 @@ class Writer:
         polygon, forms = region(self.graph, self.claim)
         if lemma:
             self.lemma(*lemma)
+        beside: list[Cut] = []
+        for form, direction in planes(self.claim):
+            self.steps.append({"rule": "ball", "input": self.graph.inputs[0].name, "direction": direction})
+            beside.append((form, len(beside)))
         if not cases:
-            return self.goal(polygon, forms, [], self.claim.bad)
+            return self.goal(polygon, forms, beside, self.claim.bad, len(beside))
         self.steps.append({"rule": "cases"})
         for conjuncts in self.claim.bad:
             part, cuts = list(polygon), []
@@ -270,7 +292,7 @@ class Writer:
         multipliers = []
         for conjuncts in bad:
             found = duals(negative(left(conjuncts[0], forms)), polygon, cuts)
-            own = ["1", *["0"] * (len(conjuncts) - 1)]
+            own = ["1", *["0"] * (len(conjuncts) - 1 + len(planes(self.claim)))]
             multipliers.append(own + [str(found.get(number, ZERO)) for number in chosen])
             for relu in self.listing.values():
                 self.payload += bytes([0, 128][: len(relu)])
@@ -387,6 +409,13 @@ def boxed(graph: Graph, bad: Sequence[Sequence[Inequality]]) -> Claim:
     return box(graph, {"p": (low[:1], high[:1]), "q": (low[1:], high[1:])}, bad)
 
 
+def balled(graph: Graph, bad: Sequence[Sequence[Inequality]], radius: Fraction = Fraction(5, 4)) -> Claim:
+    """Around the origin by the norm l1, where no entry is over 3/4."""
+    data = {"kind": "l1_ball", "input": "x", "center": ["0", "0"], "radius": str(radius), "clip": ["-1", "3/4"]}
+    ends = {"x": (max(-radius, Fraction(-1)),) * 2}, {"x": (min(radius, Fraction(3, 4)),) * 2}
+    return Claim(digest(graph), (data,), *ends, tuple(map(tuple, bad)))
+
+
 def below(bound: Fraction, strict: bool = False, index: int = 0) -> Inequality:
     """y[index] <= bound."""
     return Inequality((("y", index, -ONE),), -bound, strict)
@@ -425,9 +454,11 @@ def bases() -> dict[str, Base]:
         found[name] = base
         return True
 
-    def pair(graph: Graph, gap: Fraction = Fraction(1, 2**8), strict: bool = False) -> tuple[Claim, Claim]:
-        minimum = least(graph, boxed(graph, [[below(ZERO)]]), [("y", 0, ONE)])
-        return boxed(graph, [[below(minimum - gap, strict)]]), boxed(graph, [[below(minimum)]])
+    def pair(
+        graph: Graph, gap: Fraction = Fraction(1, 2**8), strict: bool = False, within: Callable[..., Claim] = boxed
+    ) -> tuple[Claim, Claim]:
+        minimum = least(graph, within(graph, [[below(ZERO)]]), [("y", 0, ONE)])
+        return within(graph, [[below(minimum - gap, strict)]]), within(graph, [[below(minimum)]])
 
     def interesting(steps: Sequence[dict[str, Any]], splits: int) -> bool:
         return splits <= sum(step["rule"] == "split" for step in steps) <= splits + 3
@@ -441,14 +472,20 @@ def bases() -> dict[str, Base]:
         ("lemma", (2, 2, 1), {}),
         ("cases", (3, 1), {"choices": [-1, -0.5, 0.5, 1, 1.5]}),
         ("single", (3, 1), {"dtype": "float32"}),
+        ("ball", (3, 1), {}),
+        ("float32", (3, 1), {"dtype": "float32"}),
     ]
     for name, sizes, options in recipes:
         for seed in range(400):
             graph = network(random.Random(f"{name} {seed}"), *sizes, **options)
             if name == "cases":
                 claims = _two_sided(graph)
+            elif name == "strict":
+                claims = pair(graph, ZERO, strict=True)
             else:
-                claims = pair(graph, ZERO, strict=True) if name == "strict" else pair(graph)
+                claims = pair(graph, within=balled if name == "ball" else boxed)
+            if name == "float32":  # what is false for real numbers is not proved of executions
+                claims = claims[0].under("float32"), claims[1].under("float32")
             writer = Writer(graph, claims[0], slopes=name == "slopes")
             writer.start(name == "cases", ("z1", 0) if name == "lemma" else None)
             if interesting(writer.steps, 3) and keep(name, graph, claims, writer.steps, bytes(writer.payload)):

@@ -22,11 +22,12 @@ import pytest
 
 from tlverify.certify import Claim, kernel
 from tlverify.certify.certificate import proof
+from tlverify.certify.claim import SEMANTICS
 from tlverify.certify.fast import fast
 from tlverify.certify.interval import interval
 from tlverify.graph import Graph, Parameter, digest, to_bytes
 
-from .boundary import LEAF_SLOPES, Base, bases, counterexample
+from .boundary import LEAF_SLOPES, Base, balled, bases, counterexample
 from .examples import Files, files
 from .kernel.hostile import container, encode
 
@@ -138,6 +139,8 @@ def _precision(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]
 
 def _wider(claim: Claim, rng: random.Random) -> Claim:
     data = deepcopy(claim.region)
+    if data[0]["kind"] != "box":
+        return claim
     name = rng.choice([entry["input"] for entry in data])
     entry = next(entry for entry in data if entry["input"] == name)
     end = rng.choice(["lower", "upper"])
@@ -150,12 +153,27 @@ def _wider(claim: Claim, rng: random.Random) -> Claim:
 
 def _inputs_reordered(claim: Claim, rng: random.Random) -> Claim:
     data = deepcopy(claim.region)
+    if data[0]["kind"] != "box":
+        return claim
     for end in ("lower", "upper"):
         numbers = [number for entry in data for number in entry[end]][::-1]
         for entry in data:
             entry[end] = [numbers.pop(0) for _ in entry[end]]
     ends = {e: {d["input"]: tuple(map(Fraction, d[e])) for d in data} for e in ("lower", "upper")}
     return replace(claim, region=data, **ends)
+
+
+def _larger(claim: Claim, rng: random.Random) -> Claim:
+    """A ball of another radius, about 5/4."""
+    if claim.region[0]["kind"] == "box":
+        return claim
+    radius = Fraction(claim.region[0]["radius"]) + Fraction(rng.choice([-1, 1, 2]), 2 ** rng.choice([1, 4, 30, 60]))
+    graph = SUBJECTS()["ball"].graph
+    return replace(balled(graph, claim.bad, radius), graph_digest=claim.graph_digest)
+
+
+def _semantics(claim: Claim, rng: random.Random) -> Claim:
+    return claim.under(rng.choice([name for name, told in SEMANTICS.items() if told != claim.semantics]))
 
 
 def _rows(claim: Claim, change: Callable[[Any], Any]) -> Claim:
@@ -176,12 +194,14 @@ CLAIMS: dict[str, Callable[[Claim, random.Random], Claim]] = {
     ),
     "another box": _wider,
     "inputs reordered": _inputs_reordered,
+    "another radius": _larger,
+    "another semantics": _semantics,
 }
 
 
 def _claim_kind(change: Callable[[Claim, random.Random], Claim], bound: bool) -> Kind:
     def mutants(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]:
-        for _ in range(4 if change in (_wider, CLAIMS["bound nudged"]) else 1):
+        for _ in range(4 if change in (_wider, _larger, CLAIMS["bound nudged"]) else 1):
             changed = change(claim, rng)
             if changed.data != claim.data:
                 certificate = base.certificate(changed if bound else claim)
@@ -453,6 +473,39 @@ def _unproved(steps: Steps, k: int, rng: random.Random) -> Steps:
 @edits("lemma: for the goal itself", NEVER, "lemma")
 def _lemma_only(steps: Steps, k: int, rng: random.Random) -> Steps:
     return steps[: subtree(steps, k + 1)]
+
+
+@edits("ball: left out", NEVER, "ball")
+def _no_ball(steps: Steps, k: int, rng: random.Random) -> None:
+    del steps[k]
+
+
+@edits("ball: twice", NEVER, "ball")
+def _ball_twice(steps: Steps, k: int, rng: random.Random) -> None:
+    steps.insert(k, steps[k])
+
+
+@edits("ball: another direction", ORACLE, "ball")
+def _direction(steps: Steps, k: int, rng: random.Random) -> None:
+    steps[k]["direction"] = [rng.choice(["0", "1", "-1", "1/2", "-127/128"]) for _ in "xy"]
+
+
+@edits("ball: a direction that is too long", NEVER, "ball")
+def _long_direction(steps: Steps, k: int, rng: random.Random) -> None:
+    place = rng.randrange(2)
+    steps[k]["direction"][place] = str(
+        Fraction(steps[k]["direction"][place]) * (1 + Fraction(1, 2 ** rng.choice([0, 60])))
+    )
+
+
+@edits("ball: a direction of other than two entries", NEVER, "ball")
+def _wide_direction(steps: Steps, k: int, rng: random.Random) -> None:
+    steps[k]["direction"] = rng.choice([[], steps[k]["direction"][:1], [*steps[k]["direction"], "0"]])
+
+
+@edits("ball: after its cuts are used", NEVER, "ball")
+def _late_ball(steps: Steps, k: int, rng: random.Random) -> None:
+    steps.append(steps.pop(k))
 
 
 @edits("cases: a disjunct without its steps", NEVER, "cases")
@@ -786,7 +839,7 @@ def _crossed(base: Base, claim: Claim, rng: random.Random) -> Iterator[Mutant]:
 
 
 @cache
-def programs() -> dict[tuple[bytes, bytes], kernel.Program]:
+def programs() -> dict[tuple[bytes, bytes, kernel.Contract | None], kernel.Program]:
     return {}
 
 
@@ -794,7 +847,7 @@ def answer(made: Files, arithmetic: kernel.Arithmetic) -> tuple[str, Fraction | 
     """The verdict and its margin, or "rejected"; any other exception fails the test."""
     known = programs()
     try:
-        key = made.graph, made.parameters
+        key = made.graph, made.parameters, kernel.contract_of(made.claim)
         if key not in known:
             known[key] = kernel.read_program(*key)
         found = kernel.check_with(known[key], made.claim, made.certificate, arithmetic)
@@ -813,7 +866,8 @@ def mutants() -> Iterator[tuple[str, str, Mutant]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["split", "deep", "slopes", "strict", "inputs", "lemma", "cases", "single", "boxes", "tree"]
+    "name",
+    ["split", "deep", "slopes", "strict", "inputs", "lemma", "cases", "single", "ball", "float32", "boxes", "tree"],
 )
 def test_the_subjects_are_at_the_boundary(name: str) -> None:
     base = SUBJECTS()[name]
