@@ -1,7 +1,7 @@
 """Random small graphs, claims and proofs, by a seeded `random.Random`."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -49,13 +49,13 @@ FAMILIES: dict[str, Callable[[random.Random, int, int], np.ndarray]] = {
 """Weights of shape (rows, columns) of each kind."""
 
 
-def random_graph(rng: random.Random, family: str, every_op: bool = False) -> Graph:
+def random_graph(rng: random.Random, family: str, every_op: bool = False, dtype: str = "") -> Graph:
     """One or two inputs, a few layers with reshapes, residual sums and shared values, one or two outputs.
 
     Layers are linear and relu; with `every_op` also other piecewise linear ones.
     """
     builder = GraphBuilder()
-    dtype = rng.choice(["float32", "float64"])
+    dtype = dtype or rng.choice(["float32", "float64"])
     weights = FAMILIES[family]
 
     def size(x: str) -> int:
@@ -136,7 +136,8 @@ def random_claim(rng: random.Random, graph: Graph, bound: Fraction, strict: bool
 class Prover:
     """Writes arbitrary proofs, of legal steps with arbitrary slopes and multipliers; they may or may not hold.
 
-    `values` are the sizes of the kernel's values in order, `relus` those that take slopes.
+    `values` are the sizes of the kernel's values in order, `relus` those that take slopes, `balls` the norms of inputs
+    that the claim keeps in a ball.
     """
 
     def __init__(
@@ -146,8 +147,10 @@ class Prover:
         inputs: Sequence[str],
         relus: Sequence[str],
         kinds: Sequence[str] = ("split", "cases", "lemma", "tree", "close"),
+        balls: Mapping[str, int] | None = None,
     ) -> None:
         self.rng = rng
+        self.balls = balls or {}
         self.kinds = kinds
         self.values = values
         self.inputs = inputs
@@ -160,10 +163,15 @@ class Prover:
         self.goal([len(rows) for rows in claim.bad], 0, splits)
         return proof(claim.digest, self.steps, bytes(self.payload))
 
-    def goal(self, disjuncts: list[int], cuts: int, splits: int) -> None:
-        """Steps for a goal whose disjuncts have so many rows, and in which so many cuts hold."""
+    def goal(self, disjuncts: list[int], cuts: int, splits: int, planes: int = 0) -> None:
+        """Steps for a goal whose disjuncts have so many rows and then so many planes beside balls, and in which so many
+        cuts hold."""
         rng = self.rng
         self.interval()
+        for name in self.balls:
+            if rng.random() < 0.5:
+                self.ball(name)
+                cuts, planes = cuts + 1, planes + 1
         for _ in range(rng.randrange(2)):
             self.bound(cuts)
         kind = rng.choice(self.kinds) if splits else "close"
@@ -171,27 +179,27 @@ class Prover:
             name, index = self.entry()
             at = str(Fraction(rng.randrange(-9, 10), rng.choice([1, 3, 8])))
             self.steps.append({"rule": "split", "node": name, "index": index, "at": at})
-            self.goal(disjuncts, cuts + 1, splits - 1)
-            self.goal(disjuncts, cuts + 1, splits - 1)
+            self.goal(disjuncts, cuts + 1, splits - 1, planes)
+            self.goal(disjuncts, cuts + 1, splits - 1, planes)
         elif kind == "cases":
             self.steps.append({"rule": "cases"})
             for rows in disjuncts:
-                self.goal([rows], cuts + rows, splits - 1)
+                self.goal([rows], cuts + rows + planes, splits - 1, planes)
         elif kind == "lemma":
             name, index = self.entry()
             at = str(Fraction(rng.choice([-1, 1]) * 10 ** rng.randrange(9)))
             side = rng.choice(["lower", "upper"])
             self.steps.append({"rule": "lemma", "node": name, "index": index, "side": side, "at": at})
-            self.goal([1], cuts, 0)
-            self.goal(disjuncts, cuts, splits - 1)
+            self.goal([1], cuts, rng.randrange(splits))
+            self.goal(disjuncts, cuts, splits - 1, planes)
         elif kind == "tree":
-            self.tree(disjuncts, rng.randrange(4))
+            self.tree(disjuncts, rng.randrange(4), planes)
         else:
             chosen = self.cuts(cuts)
             self.steps.append(
                 {
                     "rule": "close",
-                    "multipliers": [self.multipliers(rows, len(chosen)) for rows in disjuncts],
+                    "multipliers": [self.multipliers(rows, planes + len(chosen)) for rows in disjuncts],
                     "slopes": self.slopes(len(disjuncts)),
                     "cuts": chosen,
                 }
@@ -223,7 +231,15 @@ class Prover:
         )
         return self.interval()
 
-    def tree(self, disjuncts: list[int], splits: int) -> None:
+    def ball(self, name: str) -> None:
+        """A plane beside a ball, in a direction that is long enough to matter and not too long."""
+        norm, size = self.balls[name], self.values[name]
+        direction = [Fraction(self.rng.randrange(-8, 9), 8) for _ in range(size)]
+        while norm == 2 and sum(v * v for v in direction) > 1:
+            direction = [v * Fraction(7, 8) for v in direction]
+        self.steps.append({"rule": "ball", "input": name, "direction": [*map(str, direction)]})
+
+    def tree(self, disjuncts: list[int], splits: int, planes: int = 0) -> None:
         """A tree of so many splits, with steps at its nodes, weights and slopes at its leaves."""
         rng = self.rng
         entries = [self.entry() for _ in range(3)]
@@ -234,7 +250,7 @@ class Prover:
 
         def leaf(phases: int) -> Leaf:
             return Leaf(
-                [[self.word(rows == 1 and not place) for place in range(rows + phases)] for rows in disjuncts],
+                [[self.word(rows == 1 and not place) for place in range(rows + planes + phases)] for rows in disjuncts],
                 [[self.slope() for _ in range(count)] for _ in disjuncts],
             )
 

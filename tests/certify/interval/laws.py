@@ -312,6 +312,28 @@ def overflow_in_float32_is_refused(interval: SimpleNamespace) -> None:
             engine.interval_step(network, boxes, name)
 
 
+def errors_are_each_regions(interval: SimpleNamespace) -> None:
+    """Claims about float32: a tree that splits phases alone, whose nodes bound values of inputs that all regions share.
+    relu(z0) + relu(z1) <= 2 for z = (x, -x) and |x| <= 2; no phase leaves more than one of them."""
+    graph = exact_laws.affine([[1], [-1], [1]], [0, 0, 1], "relu")
+    terms = (("relu_0", 0, Fraction(1)), ("relu_0", 1, Fraction(1)))
+    steps = exact_laws.machine_steps(graph=graph)
+    for entries in ([0, 1], [0, 1, 2]):
+        step, payload = written(full(entries, lambda _: Leaf()), [("y", k) for k in range(3)], steps)
+        for bound, holds in ((Fraction(33, 16), True), (Fraction(2), False)):
+            claim = box(graph, {"x": ([-2], [2])}, [[Inequality(terms, bound)]], "float32")
+            program = kernel.read_program(*to_bytes(graph), kernel.contract_of(claim.data))
+            certificate = proof(claim.digest, [*steps, step], payload)
+            try:
+                kernel.check_with(program, claim.data, certificate, interval.interval())
+                accepted = True
+            except kernel.Rejected:
+                accepted = False
+            except IndexError as error:
+                raise AssertionError(f"a table with rows for other regions: {error}") from None
+            assert accepted == holds
+
+
 def halves_meet(interval: SimpleNamespace) -> None:
     """No part of an input is left out between two halves: |x - 1/16| <= 1/32 is found."""
     graph = exact_laws.affine([[1], [-1]], [0, 0])
@@ -445,6 +467,7 @@ LAWS = {
     "sums_over_inputs_are_charged": sums_over_inputs_are_charged,
     "rounding_errors_are_charged": rounding_errors_are_charged,
     "overflow_in_float32_is_refused": overflow_in_float32_is_refused,
+    "errors_are_each_regions": errors_are_each_regions,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,

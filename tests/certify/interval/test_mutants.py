@@ -70,6 +70,7 @@ MUTANTS = [
     ("underflow lost", "engine", "* size + tiny) * SLACK", "* size) * SLACK", "rounding_errors_are_charged"),
     ("underflow of inputs lost", "engine", "numpy.array(rounding.tiny, dtype=float) + far", "numpy.array(rounding.tiny, dtype=float) + 0 * far", "rounding_errors_are_charged"),
     ("relative error lost", "engine", "math.ldexp(rounding.relative, -RELATIVE_BITS) * size", "0 * size", "rounding_errors_are_charged"),
+    ("error of shared sources for one region", "engine", "missed = numpy.broadcast_to(missed, boxes.lower[error_of(name)].shape)", "pass", "errors_are_each_regions"),
     ("overflow of an execution ignored", "engine", "if not ((size < 2.0 ** (OVERFLOW - rounding.headroom)).all() and (flushed < 2.0**OVERFLOW).all()):", "if False:", "overflow_in_float32_is_refused"),
 ]  # fmt: skip
 

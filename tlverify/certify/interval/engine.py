@@ -296,6 +296,7 @@ def interval_step(network: Network, boxes: Boxes, name: str) -> None:
         if value.rounding is not None:
             missed = rounding_errors(value, value.rounding, size * SLACK, sum_of_x)
             boxes.require_own(error_of(name))
+            missed = numpy.broadcast_to(missed, boxes.lower[error_of(name)].shape)  # one row if all sources are shared
             boxes.lower[error_of(name)], boxes.upper[error_of(name)] = -missed, missed
             around = around + missed
         around = (around + 8 * U * (numpy.abs(center) + around)) * SLACK
