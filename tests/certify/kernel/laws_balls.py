@@ -90,13 +90,21 @@ def planes_hold(kernel) -> None:
 
 def balls_are_read(kernel) -> None:
     graph = difference()
-    claim = claim_of("l2", "1/2")
-    for direction, reason in (
-        (["-1", "-1/64"], "dual norm"),
-        (["-1"], "2 entries"),
-        (["-1/3", "0"], "binary"),
+    for norm, direction, reason in (
+        ("l2", ["-1", "-1/64"], "dual norm"),
+        ("l1", ["-1/4", "-65/64"], "dual norm"),
+        ("l2", ["-1"], "2 entries"),
+        ("l1", ["-1", "0", "0"], "2 entries"),
+        ("l2", [], "2 entries"),
+        ("l2", ["-1/3", "0"], "binary"),
     ):
+        claim = claim_of(norm, "1/2")
         rejected(kernel, graph, claim, proof(claim.digest, steps(direction, ["1", "5"])), reason)
+    claim = claim_of("l1", "1/2")
+    try:
+        rejected(kernel, graph, claim, proof(claim.digest, steps([], ["1", "5"])), "2 entries")
+    except ValueError as error:
+        raise AssertionError(f"no refusal: {error}") from None
     box = claim_of("linf", "1/2")
     rejected(kernel, graph, box, proof(box.digest, steps(["-1/2", "-1/2"], ["1", "5"])), "in a ball")
     for norm, radius, point, reason in (

@@ -213,8 +213,9 @@ MUTANTS = [
     ("undeclared tensors", "network", "for name in tensors:", "for name in ():", "graph: undeclared tensor"),
     # balls
     ("any direction", "claim", "if len(direction) != len(self.center) or size > 1:", "if len(direction) != len(self.center):", "planes_hold"),
-    ("directions of the other norm", "claim", "size = max(map(abs, direction)) if self.norm == 1 else sum(v * v for v in direction)", "size = max(map(abs, direction))", "planes_hold"),
-    ("sum of magnitudes for a direction", "claim", "size = max(map(abs, direction)) if self.norm == 1", "size = sum(map(abs, direction)) / 2 if self.norm == 1", "planes_hold"),
+    ("directions of the other norm", "claim", "size = max(map(abs, direction), default=0) if self.norm == 1 else sum(v * v for v in direction)", "size = max(map(abs, direction))", "planes_hold"),
+    ("sum of magnitudes for a direction", "claim", "size = max(map(abs, direction), default=0) if self.norm == 1", "size = sum(map(abs, direction)) / 2 if self.norm == 1", "planes_hold"),
+    ("no direction at all", "claim", "direction), default=0)", "direction))", "balls_are_read"),
     ("plane nearer than the ball", "claim", "most = self.radius + sum(", "most = self.radius * Fraction(9, 10) + sum(", "planes_hold"),
     ("plane about the origin", "claim", "most = self.radius + sum(a * b for", "most = self.radius + sum(0 * b for", "planes_hold"),
     ("plane rounded towards the ball", "claim", "math.floor(-most * (1 << PLANE_BITS))", "math.ceil(-most * (1 << PLANE_BITS) + 1)", "planes_hold"),

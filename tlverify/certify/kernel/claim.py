@@ -40,7 +40,7 @@ class Ball:
     def plane(self, name: str, direction: Sequence[Fraction]) -> Inequality | None:
         """direction . (x - center) <= radius, which holds in the ball if the dual norm of the direction is at most 1
         (Hoelder), else None. The bound is floored to a multiple of 2^-PLANE_BITS."""
-        size = max(map(abs, direction)) if self.norm == 1 else sum(v * v for v in direction)
+        size = max(map(abs, direction), default=0) if self.norm == 1 else sum(v * v for v in direction)
         if len(direction) != len(self.center) or size > 1:
             return None
         most = self.radius + sum(a * b for a, b in zip(direction, self.center, strict=True))
