@@ -1,7 +1,7 @@
 """Mutation of the checker: change one thing in a trusted module, run the tests that enter the function, see whether
 they notice.
 
-    python tests/soak/mutate_checker.py [--sample 60] [--seed 0] [--groups kernel fast interval] [--only kernel/tree.py]
+    python tests/soak/mutate_checker.py [--sample 60] [--seed 0] [--groups kernel fast] [--only kernel/tree.py:81]
 
 Prints how each mutant ended, the score for each file, and every survivor with its line. Works on a copy of the tree.
 First all tests run once without any change, to see which functions each enters and how long it takes; then each mutant
@@ -82,6 +82,7 @@ class Mutant:
     file: str
     function: str
     line: int
+    column: int
     words: str
     position: int
     variant: int
@@ -110,7 +111,8 @@ def mutants(file: str) -> Iterator[Mutant]:
             words = change(copy.deepcopy(node), variant)
             if words:
                 function = "" if functions[node].endswith(".") else functions[node]
-                yield Mutant(file, function, getattr(node, "lineno", 0), words, position, variant)
+                place = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+                yield Mutant(file, function, *place, words, position, variant)
 
 
 def change(node: ast.AST, variant: int) -> str:
@@ -152,6 +154,8 @@ def change(node: ast.AST, variant: int) -> str:
         before, node.attr = node.attr, NAMES[node.attr]
         return f"{before} -> {node.attr}"
     if isinstance(node, ast.Call) and variant == 1 and len(node.args) == 2 and not node.keywords:
+        if isinstance(node.func, ast.Name) and node.func.id in ("max", "min", "Rejected"):  # the same, or a message
+            return ""
         node.args.reverse()
         return "arguments exchanged"
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and variant == 0:
@@ -256,7 +260,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=60, help="mutants of each group")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS))
-    parser.add_argument("--only", nargs="*", default=[], help="files, relative to tlverify/certify")
+    parser.add_argument("--only", nargs="*", default=[], help="files as kernel/tree.py, or lines as kernel/tree.py:81")
     parser.add_argument("--seconds", type=float, default=60.0, help="leave out a mutant's slowest tests beyond these")
     parser.add_argument("--measured", type=Path, help="where to keep what the tests enter, to measure it once")
     arguments = parser.parse_args()
@@ -267,7 +271,9 @@ def main() -> None:
     todo: list[Mutant] = []
     possible = 0
     for group, names in files.items():
-        every = [m for name in names if not arguments.only or name in arguments.only for m in mutants(name)]
+        every = [m for name in names for m in mutants(name)]
+        if arguments.only:
+            every = [m for m in every if {m.file, f"{m.file}:{m.line}"} & set(arguments.only)]
         possible += len(every)
         rng = random.Random(f"{arguments.seed} {group}")
         todo += sorted(rng.sample(every, min(arguments.sample, len(every))), key=lambda m: (m.file, m.line))
@@ -315,7 +321,7 @@ def main() -> None:
             target.write_text(before)
             score[mutant.file, killer != ""] += 1
             end = "SURVIVED" if killer == "" else f"killed by {killer or 'time'}"
-            where = f"{mutant.file}:{mutant.line} {mutant.function}: {mutant.words}"
+            where = f"{mutant.file}:{mutant.line}:{mutant.column} {mutant.function}: {mutant.words}"
             print(f"{number} of {len(todo)}: {where}: {end} ({len(chosen)} of {len(covers)} tests)", flush=True)
     for file in sorted({file for file, _ in score}):
         print(f"{file}: {score[file, True]} of {score[file, True] + score[file, False]} killed")

@@ -249,6 +249,120 @@ OPS: dict[str, list[tuple]] = {
 """For each op: its arguments (a tuple is the shape of an input, a list of a parameter) and attributes."""
 
 
+WINDOW = {"stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
+CONV = {**WINDOW, "groups": 1}
+PART = {"starts": [0, 0], "stops": [2, 3], "steps": [1, 1]}
+POINTLESS: dict[str, list[tuple]] = {
+    "add": [((2,), (3,), {}), ((2,), (2, 1), {})],
+    "mul": [((6,), (6,), {}), ((6,), [3, 2], {})],
+    "batch_norm": [
+        ((2, 3), [3], [3], [3], [3], {"axis": 2}),
+        ((2, 3), [3], [3], [3], [3], {"axis": -1}),
+        ((2, 3), [3], [3], [3], [2], {"axis": 1}),
+        ((2, 3), [2], [3], [3], [3], {"axis": 1}),
+        ((2, 3), [3], (3,), [3], [3], {"axis": 1}),
+    ],
+    "broadcast_to": [
+        ((2, 1), {"shape": [3, 3]}),
+        ((2, 2), {"shape": [2, 1]}),
+        ((2, 3), {"shape": [3]}),
+        ((2,), {"shape": [2, 3]}),
+    ],
+    "concat": [
+        ((2, 1), (2, 2), {"axis": 2}),
+        ((2, 1), (2, 2), {"axis": -1}),
+        ((2, 1), (3, 1), {"axis": 1}),
+        ((2, 1), (2,), {"axis": 0}),
+    ],
+    "conv2d": [
+        ((2, 4, 4), [4, 2, 2], [4], CONV),
+        ((4, 4), [4, 1, 2, 2], [4], CONV),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "groups": 2}),
+        ((4, 4, 4), [3, 2, 2, 2], [3], {**CONV, "groups": 2}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "groups": 0}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "groups": -1}),
+        ((2, 4, 4), [4, 2, 2, 2], [1], CONV),
+        ((2, 4, 4), [4, 2, 5, 2], [4], CONV),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "stride": [0, 1]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "stride": [1, -1]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "stride": [1]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "padding": [0, -1, 0, 0]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "padding": [0, 0, 0]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "dilation": [1, 0]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "dilation": [4, 1]}),
+        ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "dilation": [1, 1, 1]}),
+    ],
+    "linear": [((3,), [2, 3, 1], [2], {}), ((3,), [2, 3], [3], {}), ((3,), [2, 2], [2], {}), ((), [2, 3], [2], {})],
+    "matmul": [
+        ((2, 3), [2, 3], {}),
+        ((3,), [3], {}),
+        ((2, 3), [1, 3, 2], {}),
+        ((2, 1, 3), [1, 3, 2], {}),
+        ((2, 3), (3, 2), {}),
+    ],
+    "max": [
+        ((2, 3), {"axes": [2], "keepdims": 0}),
+        ((2, 3), {"axes": [-1], "keepdims": 0}),
+        ((2, 3), {"axes": [1, 0], "keepdims": 0}),
+        ((2, 3), {"axes": [0, 0], "keepdims": 0}),
+        ((2, 3), {"axes": [0], "keepdims": 2}),
+        ((2, 3), {"axes": [0], "keepdims": -1}),
+    ],
+    "max_pool2d": [
+        ((1, 4, 4), {**WINDOW, "kernel": [2, 0]}),
+        ((1, 4, 4), {**WINDOW, "kernel": [5, 1]}),
+        ((1, 4, 4), {**WINDOW, "kernel": [2]}),
+        ((4,), {**WINDOW, "kernel": [2, 2]}),
+        *(((1, 4, 4), {**WINDOW, "kernel": [2, 2], "padding": [2 * (k == way) for k in range(4)]}) for way in range(4)),
+    ],
+    "pad": [
+        ((2, 2), {"before": [1], "after": [0, 0]}),
+        ((2, 2), {"before": [0, 0], "after": [0, 0, 0]}),
+        ((2, 2), {"before": [-1, 0], "after": [1, 0]}),
+        ((2, 2), {"before": [0, 0], "after": [0, -1]}),
+    ],
+    "reshape": [((2, 3), {"shape": [5]}), ((2, 3), {"shape": [-2, -3]}), ((2, 3), {"shape": []})],
+    "slice": [
+        *(((2, 3), {**PART, key: [1]}) for key in PART),
+        ((2, 3), {**PART, "starts": [-1, 0]}),
+        ((2, 3), {**PART, "starts": [2, 0]}),
+        ((2, 3), {**PART, "stops": [2, 4]}),
+        ((2, 3), {**PART, "steps": [1, 0]}),
+        ((2, 3), {**PART, "steps": [-1, 1]}),
+    ],
+    "transpose": [((2, 3), {"axes": [0, 0]}), ((2, 3), {"axes": [1]}), ((2, 3), {"axes": [0, -1]})],
+}
+"""Inputs and attributes that an op does not take, as in OPS."""
+
+
+def pointless_ops_are_refused(kernel) -> None:
+    """An op gives no shape where it has no meaning, and has one next to that: the edges of what it takes."""
+
+    def shape(op: str, case: tuple):
+        *shapes, attributes = case
+        kinds = [
+            kernel.lowering.Node("", ("input", "parameter")[type(s) is list], (), {}, tuple(s), "") for s in shapes
+        ]
+        return kernel.rules.RULES[op].shape(kernel.lowering.Node("", op, (), attributes, (), ""), kinds)
+
+    for op, cases in POINTLESS.items():
+        for case in cases:
+            assert shape(op, case) is None, (op, case)
+    edge = {**WINDOW, "kernel": [2, 2], "padding": [1, 1, 1, 1]}
+    for op, case, result in (
+        ("reshape", ((1,), {"shape": []}), ()),
+        ("reshape", ((), {"shape": [1, 1]}), (1, 1)),
+        ("max_pool2d", ((1, 1), edge), (2, 2)),
+        ("max_pool2d", ((1, 4, 4), {**WINDOW, "kernel": [4, 4]}), (1, 1, 1)),
+        ("conv2d", ((2, 4, 4), [4, 2, 2, 2], [4], {**CONV, "dilation": [3, 3]}), (4, 1, 1)),
+        ("conv2d", ((2, 4, 4), [4, 2, 1, 1], [4], {**CONV, "padding": [0, 1, 2, 3], "stride": [4, 9]}), (4, 2, 1)),
+        ("slice", ((2, 3), {"starts": [1, 2], "stops": [2, 3], "steps": [9, 1]}), (1, 1)),
+        ("pad", ((), {"before": [], "after": []}), ()),
+        ("max", ((2, 3), {"axes": [0, 1], "keepdims": 0}), ()),
+    ):
+        assert shape(op, case) == result, (op, case)
+
+
 def one_node(rng: random.Random, op: str, case: tuple, family: str) -> Graph:
     """A graph whose only node is this op."""
     builder = GraphBuilder()
@@ -869,5 +983,6 @@ LAWS = {
         tables_are_inherited,
         paths_are_revised,
         inexact_maps_are_charged,
+        pointless_ops_are_refused,
     )
 }

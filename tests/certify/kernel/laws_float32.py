@@ -268,6 +268,17 @@ def what_has_no_contract_is_refused(kernel) -> None:
     for k, odd in ((0, 2.0**-120), (1, 2.0**-120), (2, 2.0**-120), (2, 2.0**-80), (3, -(2.0**-120))):
         given = [*ones[:k], builder.parameter(np.float32([odd, 1])), *ones[k + 1 :]]
         refused(builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**90}")), "out of the range")
+    zero = builder.parameter(np.zeros(2, np.float32))
+    for k in range(5):  # and not above 2^100; nor is the coefficient
+        for odd, fits in ((2.0**100, True), (2.0**100 * (1 + 2.0**-23), False)):
+            scaled = builder.parameter(np.full(2, odd * 2.0 ** (-45 * (k == 4)), np.float32))
+            given = [*ones[:k], scaled, *ones[k + 1 :]] if k < 4 else [zero, zero, scaled, zero]
+            epsilon = "1" if k < 4 else f"1/{2**90}"
+            norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=epsilon))
+            if fits:
+                kernel.network.read_program(*to_bytes(norm), contract_of(kernel, CONTRACTS[0]))
+            else:
+                refused(norm, "out of the range")
     wide = [ones[0], *(builder.parameter(np.full(2, v, np.float32)) for v in (2.0**40, 2.0**6)), ones[3]]
     refused(builder.build(builder.node("batch_norm", x, *wide, axis=0, epsilon="1")), "out of the range")
     for field, value in (
@@ -279,7 +290,10 @@ def what_has_no_contract_is_refused(kernel) -> None:
     ):
         refuses(kernel, lambda f=field, v=value: contract_of(kernel, {**CONTRACTS[0], f: v}), field)
     refuses(kernel, lambda: contract_of(kernel, {**CONTRACTS[3], "depth": 40}), "depth is 0")
-    refuses(kernel, lambda: contract_of(kernel, CONTRACTS[0]).relative(1 << 23), "too long")
+    for data, least in ((CONTRACTS[0], 24), (CONTRACTS[1], 23), (CONTRACTS[2], 22)):  # k u < 1/4, k one more than n
+        contract = contract_of(kernel, data)
+        refuses(kernel, lambda c=contract, b=least: c.relative((1 << b - 2) - 1), "too long")
+        assert contract.relative((1 << least - 2) - 2) > 0
 
 
 def batch_norms_are_covered(kernel) -> None:
