@@ -254,6 +254,12 @@ def what_has_no_contract_is_refused(kernel) -> None:
         contract = contract_of(kernel, CONTRACTS[0])
         refuses(kernel, lambda: kernel.network.read_program(structure, stored, contract), reason)
 
+    def in_range(norm: Graph, fits: bool) -> None:
+        if fits:
+            kernel.network.read_program(*to_bytes(norm), contract_of(kernel, CONTRACTS[0]))
+        else:
+            refused(norm, "out of the range")
+
     builder = GraphBuilder()
     refused(builder.build(builder.node("relu", builder.input("x", Type((1,), "float64")))), "need a graph of float32")
     builder = GraphBuilder()
@@ -268,6 +274,15 @@ def what_has_no_contract_is_refused(kernel) -> None:
     for k, odd in ((0, 2.0**-120), (1, 2.0**-120), (2, 2.0**-120), (2, 2.0**-80), (3, -(2.0**-120))):
         given = [*ones[:k], builder.parameter(np.float32([odd, 1])), *ones[k + 1 :]]
         refused(builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**90}")), "out of the range")
+    under, over = f"{2**24 - 1}/{2**124}", str(2**77 * (2**23 + 1))
+    for epsilon, fits in ((f"1/{2**100}", True), (under, False), (str(2**100), True), (over, False)):
+        norm = builder.build(builder.node("batch_norm", x, *ones, axis=0, epsilon=epsilon))
+        in_range(norm, fits)
+    for k in (0, 1, 3):
+        for odd, fits in ((2.0**-100, True), (2.0**-100 * (1 - 2.0**-24), False)):
+            given = [*ones[:k], builder.parameter(np.full(2, odd, np.float32)), *ones[k + 1 :]]
+            norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon="1"))
+            in_range(norm, fits)
     zero = builder.parameter(np.zeros(2, np.float32))
     for k in range(5):  # and not above 2^100; nor is the coefficient
         for odd, fits in ((2.0**100, True), (2.0**100 * (1 + 2.0**-23), False)):
@@ -275,10 +290,7 @@ def what_has_no_contract_is_refused(kernel) -> None:
             given = [*ones[:k], scaled, *ones[k + 1 :]] if k < 4 else [zero, zero, scaled, zero]
             epsilon = "1" if k < 4 else f"1/{2**90}"
             norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=epsilon))
-            if fits:
-                kernel.network.read_program(*to_bytes(norm), contract_of(kernel, CONTRACTS[0]))
-            else:
-                refused(norm, "out of the range")
+            in_range(norm, fits)
     wide = [ones[0], *(builder.parameter(np.full(2, v, np.float32)) for v in (2.0**40, 2.0**6)), ones[3]]
     refused(builder.build(builder.node("batch_norm", x, *wide, axis=0, epsilon="1")), "out of the range")
     for field, value in (
