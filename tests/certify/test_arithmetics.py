@@ -320,6 +320,24 @@ def test_trees_mean_their_steps_in_fast() -> None:
     laws.trees_mean_their_steps(checker(fast()))
 
 
+def test_a_split_of_what_the_bad_set_does_not_use_counts() -> None:
+    """x is in [-2, 2] and never 3. The cuts are x >= 1 and x <= 1, each with weight 1/2: 3 - x - (x - 1) / 2 >= 1/2."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type((1,), "float32"))
+    y = builder.node("neg", x, name="y")
+    minus, one = builder.parameter(np.float32([[-1]])), builder.parameter(np.float32([1]))
+    z = builder.node("linear", x, minus, one, name="z")
+    graph = builder.build(y, builder.node("relu", z, name="h"))
+    claim = box(graph, {"x": ([-2], [2])}, [[Inequality((("y", 0, Fraction(-1)),), Fraction(3))]])
+    leaf = Leaf([[ONE, ONE - 1024]])
+    step, payload = written(Split(0, leaf, leaf), [("z", 0)], weighted=True)
+    proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": ["y", "z", "h"]}, step], payload)
+    program = kernel.read_program(*to_bytes(graph))
+    for arithmetic in (kernel.EXACT, fast(), interval()):
+        margin = kernel.check_with(program, claim.data, proof, arithmetic).margin
+        assert Fraction(499, 1000) < margin <= Fraction(1, 2)
+
+
 @pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
 def test_one_bad_leaf_among_many_is_named(cell: int) -> None:
     for width, holds in ((Fraction(1, 4096), False), (-Fraction(1, 1 << 20), True)):

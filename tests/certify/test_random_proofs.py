@@ -17,12 +17,12 @@ ARITHMETICS = (kernel.EXACT, fast(), interval())
 
 @pytest.mark.parametrize("semantics", SEMANTICS)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_nothing_false_is_accepted(semantics: str, seed: int) -> None:
     check(seed, semantics, ARITHMETICS)
 
 
 @pytest.mark.parametrize("semantics", SEMANTICS)
 def test_many_are_accepted(semantics: str) -> None:
-    found = sum((check(seed, semantics, ARITHMETICS) for seed in range(30)), Counter[str]())
-    assert found["accepted"] > 30
+    found = sum((check(seed, semantics, ARITHMETICS) for seed in range(16)), Counter[str]())
+    assert found["accepted"] > 16
