@@ -24,5 +24,5 @@ def test_nothing_false_is_accepted(semantics: str, seed: int) -> None:
 
 @pytest.mark.parametrize("semantics", SEMANTICS)
 def test_many_are_accepted(semantics: str) -> None:
-    found = sum((check(seed, semantics, ARITHMETICS) for seed in range(16)), Counter[str]())
-    assert found["accepted"] > 16
+    found = sum((check(seed, semantics, ARITHMETICS) for seed in range(20)), Counter[str]())
+    assert found["accepted"] > 10
