@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from .interval.laws import cells, checker
 from .kernel import laws
 from .trees import Leaf, Split, full, grown, written
 
+UNIT, LONG, SHORT = 1 + (42 << 10), 513 + (60 << 10), 1 + (30 << 10)  # multipliers 1, 513 * 2^18, 2^-12
 FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "dyadic", "residual", "convolution")
 
 
@@ -336,6 +338,30 @@ def test_a_split_of_what_the_bad_set_does_not_use_counts() -> None:
     for arithmetic in (kernel.EXACT, fast(), interval()):
         margin = kernel.check_with(program, claim.data, proof, arithmetic).margin
         assert Fraction(499, 1000) < margin <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "bounds", "coefficients"),
+    [
+        ((UNIT,) * 3, (2**52 - 5, 2**52 - 6, 2**52 - 6), (1, 1, 1)),
+        ((UNIT,) * 6, (9,) * 6, (2**52 - 5, 2**52 - 6, 2**52 - 6, *(7 - 2**52,) * 3)),
+        ((LONG, SHORT), (2**14, 2**50 - 1), (1, 1)),
+        ((LONG, SHORT, LONG), (9, 9, 9), (2**14, 2**50 - 1, -(2**14))),
+    ],
+)
+def test_combinations_beyond_what_floats_hold_agree(words: Any, bounds: Any, coefficients: Any) -> None:
+    """The sums of multipliers times bounds, or coefficients, pass 2^53, and come back or not."""
+    graph = laws.affine([[1]], [0], "relu")
+    rows = [
+        Inequality(((graph.outputs[0], 0, Fraction(c)),), Fraction(b))
+        for b, c in zip(bounds, coefficients, strict=True)
+    ]
+    for end in (0, Fraction(1, 2**60)):
+        claim = box(graph, {"x": ([end], [end])}, [rows])
+        step, payload = written(Leaf([words]), [("y", 0)], weighted=True)
+        proof = certificate.proof(claim.digest, laws.machine_steps(step, graph=graph), payload)
+        program = kernel.read_program(*to_bytes(graph))
+        assert _answer(program, claim, proof, kernel.EXACT) == _answer(program, claim, proof, fast())
 
 
 @pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
