@@ -28,7 +28,7 @@ from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
 from .interval.laws import cells, checker
 from .kernel import laws
-from .trees import Leaf, Split, full, grown, written
+from .trees import Leaf, Split, Turns, full, grown, written
 
 UNIT, LONG, SHORT = 1 + (42 << 10), 513 + (60 << 10), 1 + (30 << 10)  # multipliers 1, 513 * 2^18, 2^-12
 FAMILIES = ("plain", "ill-scaled", "denormal", "cancelling", "double", "integers", "dyadic", "residual", "convolution")
@@ -362,6 +362,28 @@ def test_combinations_beyond_what_floats_hold_agree(words: Any, bounds: Any, coe
         proof = certificate.proof(claim.digest, laws.machine_steps(step, graph=graph), payload)
         program = kernel.read_program(*to_bytes(graph))
         assert _answer(program, claim, proof, kernel.EXACT) == _answer(program, claim, proof, fast())
+
+
+def test_paths_that_split_a_neuron_again_agree() -> None:
+    """Each of its splits has a multiplier, and all count; also where other paths split no neuron twice."""
+    graph = laws.affine([[1, 0], [0, 1]], [0, 0], "relu")
+    ranges = {"x": ([-2, -2], [2, 2])}
+    row = Inequality((("relu_0", 0, Fraction(1)), ("relu_0", 1, Fraction(-1))), Fraction(9))
+    program = kernel.read_program(*to_bytes(graph))
+    margins = set()
+    for seed in range(40):
+        rng = random.Random(seed)
+
+        def leaf(turns: Turns, rng: random.Random = rng) -> Leaf:
+            return Leaf([[ONE, *(rng.choice([0, ONE - 1024, ONE]) for _ in turns)]])
+
+        claim = box(graph, ranges, [[row]])
+        step, payload = written(full(rng.choice([[0, 0], [0, 1, 0]]), leaf), [("y", 0), ("y", 1)], weighted=True)
+        proof = certificate.proof(claim.digest, laws.machine_steps(step, graph=graph), payload)
+        answer = _answer(program, claim, proof, kernel.EXACT)
+        assert answer == _answer(program, claim, proof, fast()), seed
+        margins.add(answer)
+    assert len(margins) > 5
 
 
 @pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
