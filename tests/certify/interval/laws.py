@@ -255,11 +255,41 @@ def sums_over_inputs_are_charged(interval: SimpleNamespace) -> None:
         rng = np.random.default_rng(seed)
         point, row = rng.standard_normal(size), rng.standard_normal(size)
         row[1::2], point[1::2] = -row[::2] * (1 + 2.0**-30), point[::2]
+        row, point = row * 2.0 ** (20 * (seed % 3)), point * 2.0 ** (30 * (seed % 2))
         boxes = engine.Boxes({"x": point[None]}, {"x": point[None]}, frozenset("x"))
         at = np.zeros(1, dtype=np.intp)
         found = engine.backward(network, {}, boxes, at, {"x": row[None]}, np.zeros(1), {})
         true = sum((Fraction(a) * Fraction(b) for a, b in zip(row.tolist(), point.tolist(), strict=True)), Fraction(0))
         assert Fraction(float(found[0])) <= true, seed
+
+
+def relaxations_hold(interval: SimpleNamespace) -> None:
+    """A row on a ReLU is below by its row on the input, its constant and its charge, at the ends and at 0 and between,
+    for ends and coefficients of any size; and the constant's own rounding is charged for."""
+    engine = interval.engine
+    for seed in range(300):
+        rng = random.Random(seed)
+        n, power, own = rng.choice([1, 2, 5]), rng.choice([-1060, -400, 0, 60]), rng.choice([-1060, -700, 0, 90])
+        low = np.array([[rng.choice([-1, -rng.random(), 0, rng.random()]) for _ in range(n)]]) * 2.0**power
+        high = np.maximum(low, np.array([[rng.choice([1, rng.random(), 0, -1]) for _ in range(n)]]) * 2.0**power)
+        row = np.array([[rng.choice([rng.gauss(0, 1), -1, 1, 0]) for _ in range(n)]]) * 2.0**own
+        slopes = np.array([[rng.choice([np.nan, 0, 1, rng.randrange(129) / 128]) for _ in range(n)]])
+        boxes = engine.Boxes({"z": low}, {"z": high}, frozenset("z"))
+        alive, at = boxes.relaxed("z").alive, np.zeros(1, dtype=np.intp)
+        result, gained, lost = engine._relu(boxes, "z", at, row[:, alive], rng.choice([None, slopes]))
+        fixed = Fraction(float(gained[0])) - Fraction(float(lost[0]))
+        given, found = ([Fraction(v) for v in part[0].tolist()] for part in (row[:, alive], result))
+        ends = [
+            (Fraction(a), Fraction(b)) for a, b in zip(low[0, alive].tolist(), high[0, alive].tolist(), strict=True)
+        ]
+        for _ in range(12):
+            z = [rng.choice([a, b, min(max(a, Fraction(0)), b), a + (b - a) * rng.randrange(9) / 8]) for a, b in ends]
+            true = sum((c * max(v, Fraction(0)) for c, v in zip(given, z, strict=True)), Fraction(0))
+            assert sum((c * v for c, v in zip(found, z, strict=True)), fixed) <= true, seed
+        chords, down = boxes.relaxed("z").chord[0], boxes.relaxed("z").down[0].tolist()
+        taken = (np.minimum(row[0, alive], 0.0) * chords).tolist()
+        exact = -sum((Fraction(a) * Fraction(b) for a, b in zip(taken, down, strict=True)), Fraction(0))
+        assert abs(Fraction(float(gained[0])) - exact) <= Fraction(float(lost[0])), seed
 
 
 def rounding_errors_are_charged(interval: SimpleNamespace) -> None:
@@ -310,6 +340,26 @@ def overflow_in_float32_is_refused(interval: SimpleNamespace) -> None:
             exact_laws.refuses(exact_laws.load(), step, "overflow")
         else:
             engine.interval_step(network, boxes, name)
+
+
+def norms_that_overflow_on_the_way_are_refused(interval: SimpleNamespace) -> None:
+    """What a batch norm multiplies x - mean by, before anything is added, is granted room."""
+    builder = GraphBuilder()
+    given = [builder.parameter(np.float32([v])) for v in (0, 0, 2.0**-40, 0)]
+    x = builder.input("x", Type((1, 1), "float32"))
+    graph = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**90}"))
+    contract = laws_float32.contract_of(exact_laws.load(), laws_float32.CONTRACTS[0])
+    program = kernel.read_program(*to_bytes(graph), contract)
+    engine = interval.engine
+    shifted = next(name for name, value in program.values.items() if value.rounding and value.rounding.headroom)
+    for size, refused in ((2.0**70, False), (2.0**100, True)):
+        ends = {"x": np.full((1, 1), size), **{name: np.full((1, 1), np.inf) for name in (shifted, error_of(shifted))}}
+        boxes = engine.Boxes({n: -end for n, end in ends.items()}, dict(ends), frozenset(ends))
+        step = partial(engine.interval_step, engine.Network(program), boxes, shifted)
+        if refused:
+            exact_laws.refuses(exact_laws.load(), step, "overflow")
+        else:
+            step()
 
 
 def errors_are_each_regions(interval: SimpleNamespace) -> None:
@@ -467,7 +517,9 @@ LAWS = {
     "sums_over_inputs_are_charged": sums_over_inputs_are_charged,
     "rounding_errors_are_charged": rounding_errors_are_charged,
     "overflow_in_float32_is_refused": overflow_in_float32_is_refused,
+    "norms_that_overflow_on_the_way_are_refused": norms_that_overflow_on_the_way_are_refused,
     "errors_are_each_regions": errors_are_each_regions,
+    "relaxations_hold": relaxations_hold,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,

@@ -70,6 +70,11 @@ MUTANTS = [
     ("underflow lost", "engine", "* size + tiny) * SLACK", "* size) * SLACK", "rounding_errors_are_charged"),
     ("underflow of inputs lost", "engine", "numpy.array(rounding.tiny, dtype=float) + far", "numpy.array(rounding.tiny, dtype=float) + 0 * far", "rounding_errors_are_charged"),
     ("relative error lost", "engine", "math.ldexp(rounding.relative, -RELATIVE_BITS) * size", "0 * size", "rounding_errors_are_charged"),
+    ("headroom of a batch norm as room", "engine", "OVERFLOW - rounding.headroom", "OVERFLOW + rounding.headroom", "norms_that_overflow_on_the_way_are_refused"),
+    ("rounding of the intercept of few neurons lost", "engine", "lost = gamma(n + 4) * numpy.abs(gained)", "lost = gamma(n - 1) * numpy.abs(gained)", "relaxations_hold"),
+    ("underflow of the intercept lost", "engine", "numpy.abs(gained) + ETA * n * (1 + 2 * reach)", "numpy.abs(gained)", "relaxations_hold"),
+    ("chord not raised", "engine", "high / width * (1 + 2.0**-47) + ETA", "high / width", "relaxations_hold"),
+    ("rounding at large inputs lost", "engine", "gamma(n + 2) * (numpy.abs(row) * far)", "gamma(n + 2) * (numpy.abs(row) + far)", "sums_over_inputs_are_charged"),
     ("error of shared sources for one region", "engine", "missed = numpy.broadcast_to(missed, boxes.lower[error_of(name)].shape)", "pass", "errors_are_each_regions"),
     ("overflow of an execution ignored", "engine", "if not ((size < 2.0 ** (OVERFLOW - rounding.headroom)).all() and (flushed < 2.0**OVERFLOW).all()):", "if False:", "overflow_in_float32_is_refused"),
 ]  # fmt: skip
