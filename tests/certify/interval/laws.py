@@ -214,7 +214,8 @@ def combinations_are_charged(interval: SimpleNamespace, seeds: Any = range(150))
 
 
 def cancelling_combinations_are_charged(interval: SimpleNamespace, seeds: Any = range(60)) -> None:
-    """As before, for inequalities on inputs whose coefficients, or bounds, cancel to a 2^-30 of them and less."""
+    """As before, for inequalities on inputs whose coefficients, or bounds, cancel to a 2^-30 of them and less; at a
+    point, and where inputs reach from 0 to it."""
     checked = 0
     graph = exact_laws.affine([[1, 1, 1]], [0])
     for seed in seeds:
@@ -227,7 +228,9 @@ def cancelling_combinations_are_charged(interval: SimpleNamespace, seeds: Any = 
             Inequality(tuple(("x", i, sign * c * (1 + sign * small / 7)) for i, c in enumerate(coefficients)), bound)
             for sign, bound in zip((1, -1), bounds, strict=True)
         ]
-        claim = box(graph, {"x": (point, point)}, [rows])
+        wide = seed % 4 > 1
+        ends = [(min(p, Fraction(0)), max(p, Fraction(0))) if wide else (p, p) for p in point]
+        claim = box(graph, {"x": ([low for low, _ in ends], [high for _, high in ends])}, [rows])
         words = [rng.randrange(512, 1024) + (33 << 10)] * 2
         step, payload = written(Leaf([words]), [], weighted=True)
         weight = Fraction(words[0] & 1023, 512)
@@ -237,11 +240,13 @@ def cancelling_combinations_are_charged(interval: SimpleNamespace, seeds: Any = 
         except kernel.Rejected:
             continue
         program = kernel.read_program(*to_bytes(graph))
-        total = Fraction(0)
+        total, sums = Fraction(0), [Fraction(0)] * 3
         for row in read_claim(claim.data, program).bad[0]:
             terms, bound, exponent = row.integral
-            total -= weight * Fraction(2) ** exponent * (sum(c * point[i] for _, i, c in terms) - bound)
-        assert margin <= total, seed
+            total += weight * Fraction(2) ** exponent * bound
+            for _, i, c in terms:
+                sums[i] -= weight * Fraction(2) ** exponent * c
+        assert margin <= total + sum(min(c * low, c * high) for c, (low, high) in zip(sums, ends, strict=True)), seed
         checked += 1
     assert checked > len(seeds) // 5, checked
 

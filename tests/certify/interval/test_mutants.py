@@ -60,6 +60,7 @@ MUTANTS = [
     ("cut of the other phase", "tree", "turns[mine] % 2 == 1, -1.0, 1.0", "turns[mine] % 2 == 1, 1.0, -1.0", "phases_are_cut"),
     ("multipliers twice as large", "tree", "(words >> 10) - 42", "(words >> 10) - 41", COMBINATIONS),
     ("rounding of rows lost", "tree", "(off * size * far +", "(0 * size * far +", CANCELLING),
+    ("rounding of rows by the nearer end", "tree", "far = rows_of(numpy.maximum(", "far = rows_of(numpy.minimum(", CANCELLING),
     ("rounding of bounds lost", "tree", "error = off * (own", "error = 0 * (own", CANCELLING),
     ("slopes up to 2", "tree", "/ 2.0**SLOPE_BITS", "/ 2.0 ** (SLOPE_BITS - 1)", "slopes_are_at_most_1"),
     ("error of an execution not charged", "engine", "lost = lost + (numpy.abs(row) * missed).sum(-1) * SLACK", "pass", "rounding_errors_are_charged"),
