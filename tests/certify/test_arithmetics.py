@@ -20,7 +20,7 @@ from tlverify.certify import Claim, Inequality, box, certificate, kernel
 from tlverify.certify.fast import fast
 from tlverify.certify.fast.engine import Engine, gather, run
 from tlverify.certify.interval import interval
-from tlverify.certify.kernel.arithmetic import enclose
+from tlverify.certify.kernel.arithmetic import Interval, enclose
 from tlverify.certify.kernel.backward import Bounds, Job, propagate_all
 from tlverify.certify.kernel.program import Program, enclose_value
 from tlverify.certify.tree_writer import ONE
@@ -384,6 +384,21 @@ def test_paths_that_split_a_neuron_again_agree() -> None:
         assert answer == _answer(program, claim, proof, fast()), seed
         margins.add(answer)
     assert len(margins) > 5
+
+
+@pytest.mark.parametrize("ends", [(-1, 2), (0, 2), (1, 2), (-2, 0), (-2, 1), (-1, 1), (-1, 0), (0, 0)])
+def test_phases_at_the_edge_agree(ends: tuple[int, int]) -> None:
+    """A neuron whose ends are 0 or a unit from it, with and without a cut at 0."""
+    program = kernel.read_program(*to_bytes(laws.affine([[1]], [0], "relu")))
+    (out,), (low, high) = program.outputs, ends
+    known = Interval([low], [high], -40)
+    bounds = Bounds({"x": known, "y": known, out: Interval([max(low, 0)], [max(high, 0)], -40)})
+    todo = [
+        Job({out: {0: sign}}, 0, (0, 0), {}, path)
+        for sign in (1, -1)
+        for path in ((), (("y", 0, True, 0),), (("y", 0, False, 0),), (("y", 0, True, 0), ("y", 0, False, 0)))
+    ]
+    assert Engine()(program, bounds, todo) == propagate_all(program, bounds, todo)
 
 
 @pytest.mark.parametrize("cell", [0, 700, 1535, 2047])
