@@ -69,6 +69,19 @@ def test_what_is_sure_is_right(kind: str, blocks: int, seed: int, out: int, colu
     assert not sure[5]  # nothing is taken off zeros
 
 
+@pytest.mark.parametrize(("out", "columns"), [(200, 3), (3, 200), (64, 64)])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "grouped"])
+def test_the_slack_is_that_of_sums_of_so_many_products(monkeypatch, kind: str, out: int, columns: int) -> None:
+    rows = matrix(np.random.default_rng(0), "any", out, columns)
+    if kind == "grouped":
+        monkeypatch.setattr(linear, "MAX_DENSE", 0)
+    entries = [list(enumerate(row)) for row in rows]
+    own = Linear(Dense(rows, 0) if kind == "dense" else Sparse(entries, columns, 0), np, verify=False)
+    heaviest = max(sum(map(abs, column)) for column in zip(*rows, strict=True))
+    least = (out + 4) * 2.0**-53 * TOP * heaviest
+    assert least <= own.slack <= 1.03 * least
+
+
 def test_nearly_all_is_sure_at_the_usual_size() -> None:
     rng = np.random.default_rng(0)
     own = Linear(Dense(matrix(rng, "any", 256, 256), 0), np, verify=False)
