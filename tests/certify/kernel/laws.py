@@ -363,6 +363,31 @@ def pointless_ops_are_refused(kernel) -> None:
         assert shape(op, case) == result, (op, case)
 
 
+def windows_hold_something_and_are_not_too_many(kernel) -> None:
+    """A window of padding alone is refused, and a map of very many coefficients before it is built."""
+
+    def refused(reason: str, op: str, shape: tuple, *parameters: tuple, **attributes: object) -> None:
+        builder = GraphBuilder()
+        given = [builder.parameter(np.ones(size, "float32")) for size in parameters]
+        x = builder.input("x", Type(shape, "float32"))
+        graph = builder.build(builder.node(op, x, *given, **attributes))
+        refuses(kernel, lambda: kernel.network.read_program(*to_bytes(graph)), reason)
+
+    one = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1)}
+    wide = {"kernel": [2, 1], "stride": [1, 1], "padding": [4, 0, 4, 0], "dilation": [4, 1]}
+    source = kernel.lowering.Node("x", "input", (), {}, (1, 2, 1), "float32")  # rows -4 and 0, ..., -2 and 2, ...
+    node = kernel.lowering.Node("y", "max_pool2d", ("x",), wide, (1, 6, 1), "float32")
+    context = kernel.lowering.Lowering({"x": source}, {}, None)
+    assert kernel.rules.RULES["max_pool2d"].shape(node, [source]) == (1, 6, 1)
+    refuses(kernel, lambda: kernel.rules_affine.pooled(node, context), "a window lies in the padding")
+    around = {"stride": (1, 1), "padding": (1, 1, 1, 1), "kernel": (3, 3)}
+    many = "pairs is over the limit"
+    refused(many, "conv2d", (64, 128, 130), (8, 64, 1, 1), (8,), **one, groups=1)
+    refused(many, "max_pool2d", (1024, 1024), **around, dilation=(1, 1))
+    refused(many, "avg_pool2d", (1024, 1024), **around, count_include_pad=1)
+    refused(many, "matmul", (4096, 64), (64, 64))
+
+
 def one_node(rng: random.Random, op: str, case: tuple, family: str) -> Graph:
     """A graph whose only node is this op."""
     builder = GraphBuilder()
@@ -984,5 +1009,6 @@ LAWS = {
         paths_are_revised,
         inexact_maps_are_charged,
         pointless_ops_are_refused,
+        windows_hold_something_and_are_not_too_many,
     )
 }

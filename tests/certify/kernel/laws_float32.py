@@ -283,7 +283,10 @@ def what_has_no_contract_is_refused(kernel) -> None:
             given = [*ones[:k], builder.parameter(np.full(2, odd, np.float32)), *ones[k + 1 :]]
             norm = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon="1"))
             in_range(norm, fits)
-    zero = builder.parameter(np.zeros(2, np.float32))
+    zero, far = (builder.parameter(np.full(2, v, np.float32)) for v in (0, 2.0**80))
+    for odd, fits in ((40, True), (40.25, False)):  # 40 (1 + |c|), where c is next to nothing
+        scaled = builder.parameter(np.full(2, odd, np.float32))
+        in_range(builder.build(builder.node("batch_norm", x, zero, far, scaled, zero, axis=0, epsilon="1")), fits)
     for k in range(5):  # and not above 2^100; nor is the coefficient
         for odd, fits in ((2.0**100, True), (2.0**100 * (1 + 2.0**-23), False)):
             scaled = builder.parameter(np.full(2, odd * 2.0 ** (-45 * (k == 4)), np.float32))
