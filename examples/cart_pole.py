@@ -4,7 +4,8 @@ import numpy as np
 
 from tlverify.train import flags, rl
 
-options = flags.parse(__doc__, steps=30, batch_size=128, lr=0.003)
+without = ("dtype", "backend", "execution")
+options = flags.parse(__doc__, without=without, steps=30, batch_size=128, lr=0.003)
 world, model = rl.CartPole(), rl.ActorCritic(4, 2, 32)
 settings = rl.PPO(batch_size=options.batch_size)
 params, history = rl.train_ppo(
@@ -16,6 +17,9 @@ params, history = rl.train_ppo(
     options.seed,
     lambda i, length: print(f"iteration {i:>2}: {length:5.1f} steps") if i % 5 == 0 else None,
 )
+for log in options.logs:
+    for i, reward in enumerate(history):
+        log.write(i + 1, {"reward": reward})
 
 rng, lengths = np.random.default_rng(100), []
 for _ in range(20):

@@ -6,7 +6,8 @@ from tlverify import models, ops
 from tlverify.core import value_and_grad
 from tlverify.train import flags
 
-options = flags.parse(__doc__, steps=1500, batch_size=128, lr=0.003)
+without = ("dtype", "backend", "execution")
+options = flags.parse(__doc__, without=without, steps=1500, batch_size=128, lr=0.003)
 rng = np.random.default_rng(options.seed)
 
 
@@ -27,6 +28,8 @@ for step in range(options.steps):
     loss, grads = step_of(params, moons(options.batch_size), ops.fold_in(key, step))
     params, state = optimizer.update(grads, state, params)
     losses.append(float(loss))
+    for log in options.logs:
+        log.write(step + 1, {"loss": losses[-1]})
 print(f"loss      {np.mean(losses[:50]):.3f} -> {np.mean(losses[-50:]):.3f}")
 
 found = process.sample(denoise, params, rng.normal(size=(400, 2)).astype(np.float32), 25)

@@ -8,6 +8,8 @@ from tlverify.graph import GraphBuilder, Type
 from tlverify.train import flags
 
 options = flags.parse(__doc__, steps=600, batch_size=64, lr=0.005)
+if options.dtype != "float32":
+    raise SystemExit("executions.py: --dtype: expected float32, which its claims are about")
 
 # y = 2^24 x0 + x1 - 2^24 x2: in float32 some orders lose x1 before the large terms cancel.
 builder = GraphBuilder()

@@ -33,6 +33,8 @@ game = Alternating(
 states = game.init(np.random.default_rng(options.seed))
 for step in range(options.steps):
     states, (judged, fooled) = game(states, stream.batch(step))
+    for log in options.logs:
+        log.write(step + 1, {"discriminator": judged.loss, "generator": fooled.loss})
 print(f"loss      discriminator {judged.loss:.3f}, generator {fooled.loss:.3f} (balance: 1.386, 0.693)")
 
 params, rng = game.params(states), np.random.default_rng(options.seed)

@@ -5,7 +5,8 @@ import numpy as np
 from tlverify import models
 from tlverify.train import flags, rl
 
-options = flags.parse(__doc__, choices={"method": ("dqn", "ppo")}, steps=4000, batch_size=64, lr=0.003)
+without, choices = ("dtype", "backend", "execution"), {"method": ("dqn", "ppo")}
+options = flags.parse(__doc__, choices=choices, without=without, steps=4000, batch_size=64, lr=0.003)
 world = rl.GridWorld(5)
 if options.chosen["method"] == "dqn":
     network = models.mlp((world.features, 32, world.actions))
@@ -17,6 +18,9 @@ else:
     ppo = rl.PPO(steps=256, batch_size=options.batch_size, most=50)
     rounds = max(1, options.steps // ppo.steps)
     params, sums = rl.train_ppo(world, network, ppo, rounds, options.optimizer, options.seed)
+for log in options.logs:
+    for i, total in enumerate(sums):
+        log.write(i + 1, {"reward": total})
 if sums:
     part = max(1, len(sums) // 10)
     print(f"rewards   {np.mean(sums[:part]):.2f} -> {np.mean(sums[-part:]):.2f}")

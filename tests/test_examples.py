@@ -25,7 +25,7 @@ RUNS = {
     "forecast": ["--steps 2 --log=log.jsonl"],
     "gan": ["--steps 3 --dtype float64"],
     "graphs": [""],
-    "grid_world": ["--steps 80 --batch-size=16", "--steps 256 --method ppo"],
+    "grid_world": ["--steps 150 --batch-size=16", "--steps 256 --method ppo"],
     "images": ["--steps 2 --model cnn", "--steps 1 --model=resnet", "--steps 1 --model=vit"],
     "loaders": [""],
     "masked_autoencoder": ["--steps 2"],
@@ -39,6 +39,8 @@ RUNS = {
     "text": ["--steps 1 --batch-size 4", "--steps 1 --batch-size 4 --tokens bpe"],
     "vae": ["--steps 2 --seed=3 --dtype=float64"],
 }
+OWN_LOOPS = ["cart_pole", "diffusion", "grid_world"]  # in float32, on NumPy: they refuse flags for anything else
+NOTHING_TRAINED = ["autograd", "graphs", "loaders", "tensors"]
 CASES = [(name, flags) for name, runs in RUNS.items() for flags in runs]
 
 
@@ -77,8 +79,8 @@ def test_example_runs_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if not flags:
-        pytest.skip("trains nothing")
+    if not flags or name in OWN_LOOPS:
+        pytest.skip("has no flag --backend")
     test_example_runs(name, f"{flags} --backend cupy", tmp_path, monkeypatch, capsys)
 
 
@@ -86,7 +88,23 @@ def test_every_example_is_tried() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} == set(RUNS)
 
 
-@pytest.mark.parametrize("name", ["autograd", "graphs", "loaders", "tensors"])
+@pytest.mark.parametrize("name", sorted(set(RUNS) - set(NOTHING_TRAINED) - {"mnist", "mnist_certified", "pytorch"}))
+def test_every_example_takes_every_flag(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = RUNS[name][0].replace("=", " ").split()[1]
+    flags = f"--steps {steps} --batch-size=8 --lr 0.002 --optim=sgd"
+    if name not in OWN_LOOPS:
+        dtype = "float32" if name == "executions" else "float64"
+        flags += f" --dtype {dtype} --backend=numpy --execution eager"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), "--seed=5", "--log=log.csv"])
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    assert "Established" in capsys.readouterr().out
+    assert (tmp_path / "log.csv").read_text().startswith("step,")
+
+
+@pytest.mark.parametrize("name", NOTHING_TRAINED)
 def test_an_example_that_trains_nothing_refuses_flags(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from tlverify.core import nn
 from tlverify.core.nn import init
-from tlverify.graph import ShapeError
+from tlverify.graph import GraphError, ShapeError
 
 SHAPE = (200, 300)
 FAN_IN, FAN_OUT = 300, 200
@@ -53,3 +54,11 @@ def test_zeros():
 def test_a_weight_has_two_axes_or_more(shape):
     with pytest.raises(ShapeError, match=r"expected a weight \(out, in\) without empty axes"):
         init.xavier_normal(np.random.default_rng(0), shape)
+
+
+def test_a_seed_is_no_generator():
+    for layer in (nn.Linear(2, 3), nn.Embedding(4, 2), nn.Linear(2, 3, weight_init="orthogonal")):
+        with pytest.raises(
+            GraphError, match=r"init: expected a generator of numpy, as np.random.default_rng\(0\) makes"
+        ):
+            layer.init(0)

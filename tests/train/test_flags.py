@@ -48,3 +48,11 @@ def test_refused_with_exit_code_2(arguments: list[str], reason: str, capsys) -> 
         flags.parse("a script", arguments)
     assert caught.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_flags_that_a_script_cannot_heed_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    found = flags.parse(None, ["--steps", "2"], without=("dtype", "backend"))
+    assert (found.steps, found.dtype) == (2, "float32")
+    with pytest.raises(SystemExit):
+        flags.parse(None, ["--dtype=float64"], without=("dtype", "backend"))
+    assert "unrecognized arguments: --dtype=float64" in capsys.readouterr().err

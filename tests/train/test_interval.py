@@ -142,7 +142,7 @@ def test_a_single_linear_layer_is_exact() -> None:
         (lambda x: ops.linear(x, x, V[:1]), "linear: expected a weight that does not depend on the input"),
         (lambda x: ops.linear(W, W[:1], ops.sum(x, 1)), "linear: expected a bias that does not depend on the input"),
         (lambda x: ops.conv2d(image(V.repeat(2)), ops.reshape(x, 1, 1, 1, 3)), "conv2d: expected a weight"),
-        (lambda x: ops.batch_norm(ops.reshape(x, 3, 1, 1), ops.reshape(x, 3), V), "batch_norm in training: its mean"),
+        (lambda x: ops.batch_norm(ops.reshape(x, 3, 1, 1), V, V, ops.reshape(x, 3)), "batch_norm: expected a scale"),
         (lambda x: ops.matmul(x, x.T), "matmul: expected a right factor that does not depend on the input"),
     ],
 )
@@ -170,3 +170,21 @@ def test_center_and_radius() -> None:
     box = Box(np.array([-1.0, 2.0]), np.array([3.0, 2.0]))
     assert box.center.tolist() == [1.0, 2.0]
     assert box.radius.tolist() == [2.0, 0.0]
+
+
+def test_batch_norm_in_training_has_the_statistics_of_the_centres():
+    layer = nn.BatchNorm1d(3)
+    rng = np.random.default_rng(0)
+    weight, bias, center = (rng.normal(size=shape).astype(np.float32) for shape in (3, 3, (8, 3)))
+    params, radius = {"weight": weight, "bias": bias}, np.float32(0.1)
+
+    def training(params, x):
+        return nn.apply(layer, params, nn.init_state(layer), x, train=True)[0]
+
+    lower, upper = interval_bounds(training, params, center - radius, center + radius)
+    np.testing.assert_allclose((lower + upper) / 2, training(params, center), 1e-4, 1e-5)
+    mean, variance = center.mean(0), center.var(0)
+    for x in center + radius * rng.uniform(-1, 1, (100, 8, 3)):
+        y = (x - mean) / np.sqrt(variance + layer.eps) * params["weight"] + params["bias"]
+        assert (lower <= y + 1e-5).all()
+        assert (y <= upper + 1e-5).all()

@@ -223,6 +223,14 @@ def test_probabilities_and_sequences_as_targets() -> None:
     [
         (lambda: Trainer(LINE, "custom"), "the task custom needs a loss"),
         (lambda: Trainer(LINE, dtype="float16"), "dtype: expected float32 or float64, found 'float16'"),
+        (
+            lambda: Trainer(type(LINE)),
+            "model: expected a layer, found the class Sequential; make one, as in Sequential",
+        ),
+        (
+            lambda: Trainer(LINE, loss=lambda outputs: 0.0).stepper(1),
+            "loss: expected a function of outputs and targets",
+        ),
         (lambda: Trainer(LINE, backend="torch"), "backend: expected numpy or cupy, found 'torch'"),
         (
             lambda: Trainer(LINE, execution="lazy"),
@@ -250,3 +258,12 @@ def test_html() -> None:
 def test_the_key_of_a_step(seed: int, step: int, number: int) -> None:
     expected = ops.fold_in(ops.fold_in(ops.key(seed), step), number)
     np.testing.assert_array_equal(_step_key(seed, step, number), expected)
+
+
+@pytest.mark.parametrize("result", [None, 1.0])
+def test_a_loss_that_returns_no_value_of_the_outputs(result) -> None:
+    trainer = Trainer(LINE, "regression", loss=lambda outputs, targets: result)
+    with pytest.raises(
+        TlverifyError, match=f"loss: expected a scalar computed from the outputs, found {result}; return"
+    ):
+        trainer.train(data.tensor_dataset(np.ones((4, 3)), np.ones((4, 1))), steps=1)

@@ -44,9 +44,11 @@ class Flags:
     @property
     def run(self) -> dict[str, Any]:
         """The arguments of Trainer.train that the flags decide."""
-        return {"steps": self.steps, "batch_size": self.batch_size, "logs": self._logs()}
+        return {"steps": self.steps, "batch_size": self.batch_size, "logs": self.logs}
 
-    def _logs(self) -> list[Log]:
+    @property
+    def logs(self) -> list[Log]:
+        """Where the numbers of each step go, for a script with a loop of its own."""
         if self.log is None:
             return []
         return [CsvLog(self.log) if self.log.endswith(".csv") else JsonLines(self.log)]
@@ -56,12 +58,14 @@ def parse(
     description: str | None = None,
     arguments: Sequence[str] | None = None,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    without: Sequence[str] = (),
     **defaults: Any,
 ) -> Flags:
     """The flags of the command line, or of `arguments`; `defaults` are those of the script.
 
     Both `--lr 0.1` and `--lr=0.1` will do. An unknown flag or a wrong value ends the program with exit code 2.
-    `choices={"model": ("cnn", "vit")}` adds a flag of the script's own, `--model`, by default the first.
+    `choices={"model": ("cnn", "vit")}` adds a flag of the script's own, `--model`, by default the first; those in
+    `without` are left out, for a script that could not heed them.
     """
     start = Flags(**defaults)
     parser = argparse.ArgumentParser(
@@ -76,7 +80,7 @@ def parse(
         "execution": ["auto", "native", "compiled", "eager"],
     }
     kinds: dict[str, Callable[[str], Any]] = {"steps": _positive, "batch_size": _positive, "lr": _rate, "seed": int}
-    settings = {name: value for name, value in vars(start).items() if name != "chosen"}
+    settings = {name: value for name, value in vars(start).items() if name != "chosen" and name not in without}
     for name, value in settings.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",

@@ -57,6 +57,10 @@ class Trained:
             raise TlverifyError(f"x: expected examples {expected}, found shape {found.shape}")
         return np.asarray(nn.apply(self.trainer.model, self.params, self.state, found)[0])
 
+    def __call__(self, x: npt.ArrayLike) -> Array:
+        """The same as `outputs`."""
+        return self.outputs(x)
+
     def predict(self, x: npt.ArrayLike) -> Array:
         """Labels (n,) for classification, values (n, *outputs) for the other tasks."""
         outputs = self.outputs(x)
@@ -100,13 +104,14 @@ class Trained:
         index: Sequence[int] | None = None,
         timeout: float | None = 60.0,
         clip: tuple[Number, Number] = (0, 1),
-        semantics: Semantics = "float32",
+        semantics: Semantics | None = None,
     ) -> Iterator[Result]:
         """The verdict on the robustness of each example (or those at `index`) within `epsilon` and `clip`.
 
         Each `verified` comes with a certificate that the kernel has accepted, each `falsified` with a counterexample
-        that it has replayed. It holds for every float32 execution, unless `semantics` says otherwise (as in
-        tlverify.certify.robustness). `timeout` is in seconds of search for each example.
+        that it has replayed. It holds for every float32 execution, or for real numbers if the network is of float64,
+        unless `semantics` says otherwise (as in tlverify.certify.robustness). `timeout` is in seconds of search for
+        each example.
         """
         from tlverify.certify import certify, robustness
 
@@ -118,7 +123,8 @@ class Trained:
             )
         chosen = data if index is None else data.take(list(index))
         graph = self.graph
-        claims = robustness(graph, chosen.x, chosen.y, epsilon, clip, semantics)
+        told = semantics or ("float32" if graph.inputs[0].dtype == "float32" else "real")
+        claims = robustness(graph, chosen.x, chosen.y, epsilon, clip, told)
         return certify(graph, claims, timeout=timeout)
 
     def summary(self) -> str:

@@ -74,6 +74,11 @@ class Trainer:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
 
+        if isinstance(self.model, type):
+            name = self.model.__name__
+            raise TlverifyError(
+                f"Trainer: model: expected a layer, found the class {name}; make one, as in {name}(...)"
+            )
         if isinstance(self.optimizer, type) or not hasattr(self.optimizer, "update"):
             found = getattr(self.optimizer, "__name__", repr(self.optimizer))
             raise TlverifyError(f"Trainer: optimizer: expected one such as optim.Adam(lr=0.001), found {found}")

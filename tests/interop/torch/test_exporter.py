@@ -135,3 +135,13 @@ def test_an_op_without_counterpart():
     graph = trace(lambda key: ops.random_uniform(key, (2,)), ops.key(0)).graph
     with pytest.raises(TorchError, match="op 'random_uniform' has no counterpart in PyTorch: the random numbers"):
         to_torch(graph)
+
+
+def test_what_is_not_a_graph_is_refused():
+    class Trained:
+        graph = None
+
+    with pytest.raises(TorchError, match=r"to_torch: expected a Graph, found Trained; give its \.graph"):
+        to_torch(Trained())
+    with pytest.raises(TorchError, match=r"found Linear; nn\.export_graph"):
+        to_torch(nn.Linear(2, 3))

@@ -13,7 +13,7 @@ from tlverify.core import ops
 from tlverify.core.nn import init as initialise
 from tlverify.core.nn.embedding import rotary
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, require_size
+from tlverify.core.nn.shapes import PartialShape, last, require_size, require_sizes
 from tlverify.graph import ShapeError
 
 Mask = Any
@@ -51,7 +51,8 @@ class MultiheadAttention:
     rotary: bool = False
 
     def __post_init__(self) -> None:
-        if self.heads < 1 or self.features < 1 or self.features % self.heads:
+        require_sizes(self, features=self.features, heads=self.heads)
+        if self.features % self.heads:
             raise ShapeError(f"{self}: expected a number of heads that divides the features")
 
     def init(self, rng: np.random.Generator) -> Params:

@@ -12,7 +12,7 @@ import numpy as np
 from tlverify.core import ops
 from tlverify.core.nn.init import INITIALISERS, uniform
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size
+from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size, require_sizes
 from tlverify.graph import Shape, ShapeError
 
 Size = int | Sequence[int]
@@ -41,8 +41,7 @@ class _Conv:
             value = getattr(self, name)
             # Lists become tuples, so that equal layers are equal and hashable.
             object.__setattr__(self, name, value if isinstance(value, int) else tuple(value))
-        if min(self.in_channels, self.out_channels, self.groups) < 1:
-            raise ShapeError(f"{self}: expected one or more channels and groups")
+        require_sizes(self, in_channels=self.in_channels, out_channels=self.out_channels, groups=self.groups)
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(f"{self}: groups {self.groups}: expected a divisor of both numbers of channels")
         if self.weight_init not in INITIALISERS:

@@ -27,8 +27,8 @@ class Dropout:
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability < 1:
-            raise ShapeError(f"{self}: expected a probability in [0, 1)")
+        if not isinstance(self.probability, int | float) or not 0 <= self.probability < 1:
+            raise ShapeError(f"Dropout: expected a probability in [0, 1), found {self.probability!r}")
 
     def init(self, rng: np.random.Generator) -> Params:
         return {}

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.core import ops
+from tlverify.core.nn.init import generator
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, require_size
+from tlverify.core.nn.shapes import PartialShape, last, require_size, require_sizes
 from tlverify.graph import ShapeError
 
 
@@ -22,11 +23,10 @@ class Embedding:
     features: int
 
     def __post_init__(self) -> None:
-        if min(self.count, self.features) < 1:
-            raise ShapeError(f"{self}: expected one or more rows and features")
+        require_sizes(self, count=self.count, features=self.features)
 
     def init(self, rng: np.random.Generator) -> Params:
-        return {"weight": rng.normal(size=(self.count, self.features)).astype(np.float32)}
+        return {"weight": generator(rng).normal(size=(self.count, self.features)).astype(np.float32)}
 
     def __call__(self, params: Params, x: Any) -> Any:
         return ops.embedding(x, params["weight"])
@@ -46,7 +46,7 @@ class LearnedPositions:
     features: int
 
     def init(self, rng: np.random.Generator) -> Params:
-        return {"weight": (0.02 * rng.normal(size=(self.length, self.features))).astype(np.float32)}
+        return {"weight": (0.02 * generator(rng).normal(size=(self.length, self.features))).astype(np.float32)}
 
     def __call__(self, params: Params, x: Any) -> Any:
         self.check(tuple(x.shape))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.graph import Shape, ShapeError
+from tlverify.graph import GraphError, Shape, ShapeError
 
 RELU_GAIN = math.sqrt(2.0)
 
@@ -50,7 +50,7 @@ def orthogonal(rng: np.random.Generator, shape: Shape, gain: float = 1.0, dtype:
     """Orthonormal rows or columns of (out, everything else), times gain (Saxe et al. 2014)."""
     _fans(shape)
     rows, columns = shape[0], math.prod(shape[1:])
-    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q, r = np.linalg.qr(generator(rng).normal(size=(max(rows, columns), min(rows, columns))))
     # With the signs of the diagonal of R the result is uniform among orthogonal matrices.
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
     return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype)
@@ -61,13 +61,20 @@ def zeros(rng: np.random.Generator, shape: Shape, dtype: str = "float32") -> Any
     return np.zeros(shape, dtype)
 
 
+def generator(rng: object) -> np.random.Generator:
+    """`rng`, or GraphError if it is something else, such as a seed."""
+    if not isinstance(rng, np.random.Generator):
+        raise GraphError(f"init: expected a generator of numpy, as np.random.default_rng(0) makes, found {rng!r}")
+    return rng
+
+
 def uniform(rng: np.random.Generator, shape: Shape, bound: float, dtype: str = "float32") -> Any:
     """Uniform on [-bound, bound]."""
-    return rng.uniform(-bound, bound, shape).astype(dtype)
+    return generator(rng).uniform(-bound, bound, shape).astype(dtype)
 
 
 def _normal(rng: np.random.Generator, shape: Shape, deviation: float, dtype: str) -> Any:
-    return rng.normal(0.0, deviation, shape).astype(dtype)
+    return generator(rng).normal(0.0, deviation, shape).astype(dtype)
 
 
 def _fans(shape: Shape) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlverify.core import ops
 from tlverify.core.nn.init import INITIALISERS, uniform
-from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size
+from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size, require_sizes
 from tlverify.graph import GraphError, ShapeError
 
 Params = Any
@@ -72,8 +72,7 @@ class Linear:
     weight_init: str = "kaiming_uniform"
 
     def __post_init__(self) -> None:
-        if self.in_features < 1 or self.out_features < 1:
-            raise ShapeError(f"{self}: expected one or more features")
+        require_sizes(self, in_features=self.in_features, out_features=self.out_features)
         if self.weight_init not in INITIALISERS:
             known = ", ".join(INITIALISERS)
             raise GraphError(f"{self}: unknown weight_init {self.weight_init!r}; known: {known}")

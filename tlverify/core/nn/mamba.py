@@ -12,7 +12,7 @@ from tlverify.core import ops
 from tlverify.core.backend import namespace
 from tlverify.core.nn.init import fan_in_uniform, uniform
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, require_size
+from tlverify.core.nn.shapes import PartialShape, last, require_size, require_sizes
 from tlverify.graph import ShapeError
 
 
@@ -31,8 +31,9 @@ class Mamba:
     rank: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.features, self.states, self.expand, self.kernel) < 1 or self.rank < 0:
-            raise ShapeError(f"{self}: expected sizes of 1 or more")
+        require_sizes(self, features=self.features, states=self.states, expand=self.expand, kernel=self.kernel)
+        if not isinstance(self.rank, int) or self.rank < 0:
+            raise ShapeError(f"Mamba: rank: expected an integer of 0 or more, found {self.rank!r}")
 
     @property
     def channels(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlverify.core import ops
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, require_size
+from tlverify.core.nn.shapes import PartialShape, last, require_size, require_sizes
 from tlverify.graph import GraphError, Shape, ShapeError
 
 
@@ -30,8 +30,9 @@ class BatchNorm:
     affine: bool = True
 
     def __post_init__(self) -> None:
-        if self.axis >= 0 or self.features < 1:
-            raise ShapeError(f"{self}: expected one or more features on a negative axis")
+        require_sizes(self, features=self.features)
+        if self.axis >= 0:
+            raise ShapeError(f"{self}: expected a negative axis, as leading axes may be batch axes")
 
     def init(self, rng: np.random.Generator) -> Params:
         ones, zeros = np.ones(self.features, np.float32), np.zeros(self.features, np.float32)
@@ -53,7 +54,10 @@ class BatchNorm:
         axes = [i for i in range(x.ndim) if i != place]
         count = math.prod(x.shape[i] for i in axes)
         if count < 2:
-            raise ShapeError(f"{self}: expected two or more values of a channel in training, found {list(x.shape)}")
+            hint = "vmap and the bounds of CROWN take one example at a time, which has no statistics of a batch"
+            raise ShapeError(
+                f"{self}: expected two or more values of a channel in training, found {list(x.shape)}; {hint}"
+            )
         mean, variance = ops.mean(x, axes), ops.var(x, axes)
         following = {
             "running_mean": self._follow(state["running_mean"], mean),
@@ -101,8 +105,9 @@ class LayerNorm:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (self.shape,) if isinstance(self.shape, int) else tuple(self.shape))
-        if not self.sizes or min(self.sizes) < 1:
-            raise ShapeError(f"{self}: expected one or more axes of size 1 or more")
+        if not self.sizes:
+            raise ShapeError("LayerNorm: shape: expected one or more axes")
+        require_sizes(self, **{f"shape[{axis}]": size for axis, size in enumerate(self.sizes)})
 
     @property
     def sizes(self) -> Shape:
@@ -162,7 +167,8 @@ class GroupNorm:
     affine: bool = True
 
     def __post_init__(self) -> None:
-        if self.groups < 1 or self.features < 1 or self.features % self.groups:
+        require_sizes(self, groups=self.groups, features=self.features)
+        if self.features % self.groups:
             raise ShapeError(f"{self}: expected a number of groups that divides the features")
 
     def init(self, rng: np.random.Generator) -> Params:

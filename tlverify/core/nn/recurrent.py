@@ -13,7 +13,7 @@ from tlverify.core import ops
 from tlverify.core.backend import namespace
 from tlverify.core.nn.init import uniform
 from tlverify.core.nn.layers import Params
-from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size
+from tlverify.core.nn.shapes import PartialShape, last, replaced, require_size, require_sizes
 from tlverify.graph import ShapeError
 
 
@@ -28,8 +28,7 @@ class _Recurrent(ABC):
     gates = 1
 
     def __post_init__(self) -> None:
-        if min(self.inputs, self.hidden, self.layers) < 1:
-            raise ShapeError(f"{self}: expected one or more inputs, hidden units and layers")
+        require_sizes(self, inputs=self.inputs, hidden=self.hidden, layers=self.layers)
 
     def init(self, rng: np.random.Generator) -> Params:
         """Uniform on [-b, b] with b = 1 / sqrt(hidden)."""

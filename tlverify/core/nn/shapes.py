@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import EllipsisType
+from typing import Any
 
 from tlverify.graph import ShapeError
 
@@ -36,6 +37,14 @@ def require_size(layer: object, found: int | None, expected: int, what: str) -> 
     """ShapeError unless the size is the expected one, or unknown."""
     if found is not None and found != expected:
         raise ShapeError(f"{layer} expects {expected} {what}")
+
+
+def require_sizes(layer: object, **sizes: Any) -> None:
+    """ShapeError unless every size is an integer of 1 or more."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            kind = type(layer).__name__
+            raise ShapeError(f"{kind}: {name}: expected an integer of 1 or more, found {size!r}")
 
 
 def shape_text(shape: PartialShape) -> str:
