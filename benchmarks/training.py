@@ -6,7 +6,8 @@ PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left
 of its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one
 step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. `torch best`
 has the fused Adam, images in channels-last order, and `torch.compile` for a, b, e and g. The losses after ten steps are
-compared.
+compared. With `--gpu` plan (CuPy), torch and `torch best` (CUDA graphs by `torch.compile(mode="reduce-overhead")`) run
+on a GPU, all with the interpreter of this script, and times are of the wall.
 
 a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
 c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
@@ -42,6 +43,8 @@ SHAPES = {
     "f": (32, 64, 128),
     "g": (128, 784),
 }
+GPU = os.environ.get("BENCHMARK_DEVICE") == "gpu"
+clock = time.perf_counter if GPU else time.process_time
 Step = Callable[[], float]
 """One step; the loss before it."""
 
@@ -92,14 +95,13 @@ def ours(workload: str, execution: str) -> Step:
 
     loss = losses.IntervalCrossEntropy(EPSILON, ramp=0.0) if workload == "g" else losses.cross_entropy
     task = "regression" if workload == "a" else "custom"
-    trainer = Trainer(
-        our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, execution=execution
-    )
+    settings: Any = {"execution": execution, "backend": "cupy" if GPU else "numpy"}
+    trainer = Trainer(our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, **settings)
     stepper = trainer.stepper(10**6)
     given = np.load(os.environ["BENCHMARK_PARAMETERS"])
     _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
     state = stepper.start(pytree.unflatten(tree, [given[name] for name in pytree.paths(tree)]))
-    points = batch(workload)
+    points = tuple(stepper.to_device(part) for part in batch(workload))
 
     def step() -> float:
         nonlocal state
@@ -162,7 +164,9 @@ def torch_step(workload: str, best: bool) -> Step:
     with torch.no_grad():
         for name in given.files:
             named[torch_name(name) if workload == "e" else name].copy_(torch.from_numpy(given[name]))
-    x, y = map(torch.from_numpy, batch(workload))
+    device = "cuda" if GPU else "cpu"
+    model = model.to(device)
+    x, y = (torch.from_numpy(part).to(device) for part in batch(workload))
     if best and workload in "cd":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 
@@ -175,7 +179,7 @@ def torch_step(workload: str, best: bool) -> Step:
                 low, high = center - radius, center + radius
             else:
                 low, high = layer(low), layer(high)
-        return torch.where(y[:, None] == torch.arange(10), low, high)
+        return torch.where(y[:, None] == torch.arange(10, device=device), low, high)
 
     def loss_of(x: Any, y: Any) -> Any:
         if workload == "a":
@@ -185,7 +189,9 @@ def torch_step(workload: str, best: bool) -> Step:
         return functional.cross_entropy(model(x).reshape(-1, 96 if workload == "e" else 10), y.reshape(-1))
 
     optimizer = torch.optim.Adam(model.parameters(), RATE, fused=best)
-    compiled = torch.compile(loss_of) if best and workload in "abeg" else loss_of
+    compiled = loss_of
+    if best and (GPU or workload in "abeg"):
+        compiled = torch.compile(loss_of, mode="reduce-overhead" if GPU else None)
 
     def step() -> float:
         optimizer.zero_grad()
@@ -324,15 +330,15 @@ FRAMEWORKS: dict[str, Callable[[str], Step]] = {
 
 def child(framework: str, workload: str) -> None:
     """Ten steps, whose last loss is told; then the processor time of a step, in microseconds, for each line read."""
-    begin = time.process_time()
+    begin = clock()
     step = FRAMEWORKS[framework](workload)
     losses = [step() for _ in range(10)]
-    print(json.dumps({"loss": losses[-1], "first": time.process_time() - begin}), flush=True)
+    print(json.dumps({"loss": losses[-1], "first": clock() - begin}), flush=True)
     for _ in sys.stdin:
-        start = time.process_time()
+        start = clock()
         for _ in range(REPEATS[workload]):
             step()
-        print((time.process_time() - start) / REPEATS[workload] * 1e6, flush=True)
+        print((clock() - start) / REPEATS[workload] * 1e6, flush=True)
 
 
 def measure(workload: str, pythons: dict[str, str], rounds: int) -> dict[str, tuple[float, float, float]]:
@@ -371,6 +377,7 @@ def main() -> None:
     parser.add_argument("--jax", help="interpreter that has JAX")
     parser.add_argument("--only", default=WORKLOADS)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--child", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -379,11 +386,14 @@ def main() -> None:
     pythons = {"native": sys.executable, "plan": sys.executable}
     if options.torch:
         pythons |= {"torch": options.torch, "torch best": options.torch}
-    if options.jax:
+    if options.gpu:
+        os.environ["BENCHMARK_DEVICE"] = "gpu"
+        pythons = dict.fromkeys(("plan", "torch", "torch best"), sys.executable)
+    elif options.jax:
         pythons["jax"] = options.jax
     for workload in options.only:
         found = measure(workload, pythons, options.rounds)
-        native, loss, _ = found["native"]
+        native, loss, _ = found["plan" if options.gpu else "native"]
         off = max(abs(other - loss) / abs(loss) for _, other, _ in found.values())
         rows = [
             f"{name} {us:,.1f} us ({us / native:.2f}x, first {first:.1f} s)" for name, (us, _, first) in found.items()
