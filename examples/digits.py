@@ -28,4 +28,5 @@ np.savez(folder / "test.npz", x=test.x, y=test.y)
 verdicts = [result.verdict for result in trained.certify(test, epsilon="0.02", index=range(10))]
 verified = verdicts.count("verified")
 print(f"\nEstablished: for {verified} of 10 images a proof was accepted that no change of up to 0.02 a pixel changes")
-print("the class, over the reals. Not established: anything about other images, or about rounding in float32.")
+arithmetic = "any float32 execution" if options.dtype == "float32" else "real numbers"
+print(f"the class, in {arithmetic}. Not established: anything about other images.")

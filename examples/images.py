@@ -26,4 +26,5 @@ if name == "vit":
 else:
     verdicts = [result.verdict for result in trained.certify(test, EPSILON, index=range(5), timeout=5)]
     print(f"For {verdicts.count('verified')} of 5 images a proof was accepted that no change of up to 0.01 a pixel")
-    print("changes the class, over the reals. Not established: anything about other images, or rounding in float32.")
+    arithmetic = "any float32 execution" if options.dtype == "float32" else "real numbers"
+    print(f"changes the class, in {arithmetic}. Not established: anything about other images.")

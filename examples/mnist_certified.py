@@ -40,8 +40,9 @@ for result in trained.certify(test, EPSILON, index=range(count), timeout=5):
     verdicts.append(result.verdict)
     if len(verdicts) % 100 == 0:
         print(f"{len(verdicts)} images: {verdicts.count('verified')} verified", flush=True)
+arithmetic = "any float32 execution" if options.dtype == "float32" else "real numbers"
 share = verdicts.count("verified") / count
 print(f"{count} images in {time.perf_counter() - began:.0f} s")
 print(f"\nEstablished: {trained.accuracy(test):.1%} of 1,000 images that were not trained on are recognised, and for")
-print(f"{share:.1%} of {count} a proof was accepted that no change of up to 0.1 a pixel alters the answer, over")
-print("the reals. Not established: anything about other images, or about rounding in float32.")
+print(f"{share:.1%} of {count} a proof was accepted that no change of up to 0.1 a pixel alters the answer, in")
+print(f"{arithmetic}. Not established: anything about other images.")
