@@ -1,6 +1,7 @@
 """Executable IEEE 754 binary32: a scalar reference on integers, the same on arrays, and graphs run in a chosen order.
 
-This is arithmetic to run and to compare with. It proves nothing: no claim has the semantics float32 yet.
+This is arithmetic to run and to compare with. It proves nothing: what claims about float32 promise is checked by the
+kernel (certify/kernel/contract.py), whose tests compare it with this.
 """
 
 from tlverify.core.binary32 import convert as convert
