@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -18,3 +19,11 @@ def cupy() -> ModuleType:
     if not count:
         pytest.skip("no CUDA device")
     return module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Machine code is kept in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLVERIFY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

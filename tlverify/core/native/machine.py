@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
+from tlverify.core.native import cache
 from tlverify.core.native.emit import NARROW, WIDE, Tile
 from tlverify.graph import TlverifyError
 
@@ -52,18 +54,24 @@ def host() -> Target:
 
 
 def engine(text: str, target: Target) -> Any:
-    """The module of this text compiled, and kept as long as the result is."""
+    """The module of this text compiled, for as long as the result is kept. Code made before is taken from disk."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=target.cpu, features=target.features, opt=2, jit=True
     )
-    parsed = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"\n{text}')
-    parsed.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(parsed, builder)
+    triple = llvm.get_default_triple()
+    said = repr((triple, target.cpu, target.features, llvm.llvm_version_info, text))
+    key = hashlib.sha256(said.encode()).hexdigest()
+    code = cache.load(key)
+    parsed = llvm.parse_assembly(f'target triple = "{triple}"\n{text}')
+    if code is None:
+        parsed.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = False
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(parsed, builder)
     found = llvm.create_mcjit_compiler(parsed, machine)
+    found.set_object_cache(lambda module, made: cache.store(key, made), lambda module: code)
     found.finalize_object()
     return found
