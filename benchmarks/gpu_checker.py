@@ -21,9 +21,9 @@ from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
-from checker import NETWORKS, network, proof
+from checker import NETWORKS, proof, statement_of
 
-from tlverify.certify import claim, kernel
+from tlverify.certify import kernel
 from tlverify.certify.fast import fast
 from tlverify.certify.fast.engine import Engine, gather, run
 from tlverify.certify.fast.selftest import TESTS
@@ -168,19 +168,9 @@ def identical(family: str, library: ModuleType, rounds: int, count: int) -> str:
     return f"{2 * total} bounds as exact, {undone} of {total} jobs left to exact"
 
 
-def statement(title: str) -> tuple[Graph, claim.Claim]:
-    sizes, epsilon = NETWORKS[title]
-    rng = np.random.default_rng(0)
-    graph = network(sizes, rng)
-    center = rng.random(sizes[0]).astype("float32")
-    low, high = center - np.float32(epsilon), center + np.float32(epsilon)
-    bad = [[claim.Inequality(((f"linear_{len(sizes) - 2}", 0, Fraction(1)),), Fraction(10**6))]]
-    return graph, claim.box(graph, {"x": (low.tolist(), high.tolist())}, bad)
-
-
 def same_margin(title: str, library: ModuleType, leaves: int) -> str:
     """A tree of phase splits by `exact` and by `fast`."""
-    graph, asked = statement(title)
+    graph, asked = statement_of(title)
     program = kernel.read_program(*to_bytes(graph))
     data = proof(graph, asked, leaves, np.random.default_rng(2))[0]
     engines = {"exact": kernel.EXACT, "fast": fast(xp=library), "verified": fast(True, library)}
@@ -192,7 +182,7 @@ def same_margin(title: str, library: ModuleType, leaves: int) -> str:
 
 def throughput(title: str, library: ModuleType, leaves: int, verify: bool) -> str:
     """As in checker.py: every leaf has multipliers and slopes of its own; reading and the root are not counted."""
-    graph, asked = statement(title)
+    graph, asked = statement_of(title)
     program = kernel.read_program(*to_bytes(graph))
     data = proof(graph, asked, leaves, np.random.default_rng(1))[0]
     few = proof(graph, asked, 512, np.random.default_rng(1))[0]
@@ -209,7 +199,7 @@ def throughput(title: str, library: ModuleType, leaves: int, verify: bool) -> st
 
 def propagation(title: str, library: ModuleType, count: int) -> str:
     """Backward passes alone, from rows that are there already: what the device does."""
-    graph, asked = statement(title)
+    graph, asked = statement_of(title)
     program = kernel.read_program(*to_bytes(graph))
     bounds = Bounds({"x": enclose(asked.lower["x"], asked.upper["x"])})
     for value in program.values.values():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlverify.certify import audit, kernel
+from tlverify.certify.claim import Claim
 from tlverify.certify.prove import Result
 from tlverify.graph import TlverifyError, to_bytes, write_atomic
 from tlverify.interop.files import is_onnx, load_graph
@@ -41,6 +42,16 @@ class Checked:
     seconds: float
     size: int
     answers: tuple[audit.Answer, ...]
+
+
+def certificates_in(folder: Path, names: Sequence[str], claims: Sequence[Claim]) -> dict[str, bytes]:
+    """What `save_result` left under these names for just these claims: certificates by the digest of the claim."""
+    found = {}
+    for name, claim in zip(names, claims, strict=True):
+        certificate, statement = folder / f"{name}{CERTIFICATE}", folder / f"{name}{CLAIM}"
+        if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
+            found[claim.digest] = certificate.read_bytes()
+    return found
 
 
 def save_result(result: Result, folder: Path, name: str) -> None:

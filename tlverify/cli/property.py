@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tlverify.bench.vnncomp import replayable
 from tlverify.certify.decide import Decision, decide
-from tlverify.certify.files import CERTIFICATE, CLAIM, save_result
+from tlverify.certify.files import certificates_in, save_result
 from tlverify.certify.property import to_claims
 from tlverify.certify.prove import Result
 from tlverify.cli.console import ASCII_GLYPHS, STYLES
@@ -40,13 +40,9 @@ def certify_property(
     graph, prop = load_graph(path), read_vnnlib(spec)
     claims = [claim.under(semantics) for claim in to_claims(prop, graph)]
     names = [f"{index:04d}" for index in range(len(claims))]
-    known = {}
+    known = {} if out is None else certificates_in(out, names, claims)
     if out is not None:
         save_graph(graph, out / GRAPH_NAME)
-        for name, claim in zip(names, claims, strict=True):
-            certificate, statement = out / f"{name}{CERTIFICATE}", out / f"{name}{CLAIM}"
-            if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
-                known[claim.digest] = certificate.read_bytes()
     decision = decide(graph, claims, timeout=timeout, seed=seed, known=known, report=follow() if verbose else None)
     summary = summarize(graph, prop, decision, path, spec, semantics)
     if out is not None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tlverify.certify import certify, robustness, save_result
 from tlverify.certify.claim import Number, Semantics
-from tlverify.certify.files import CERTIFICATE, CLAIM
+from tlverify.certify.files import CERTIFICATE, certificates_in
 from tlverify.certify.prove import Report, Result
 from tlverify.cli.report import Row
 from tlverify.core import run
@@ -46,13 +46,9 @@ def verdicts(
     )
     width = max(4, len(str(len(data) - 1)))
     names = [f"{index:0{width}d}" for index in indices]
-    known = {}
+    known = {} if out is None else certificates_in(out, names, claims)
     if out is not None:
         save_graph(graph, out / GRAPH_NAME)
-        for name, claim in zip(names, claims, strict=True):
-            certificate, statement = out / f"{name}{CERTIFICATE}", out / f"{name}{CLAIM}"
-            if certificate.is_file() and statement.is_file() and statement.read_bytes() == claim.data:
-                known[claim.digest] = certificate.read_bytes()
     results = certify(graph, claims, timeout=timeout, seed=seed, known=known, report=report)
     for index, name, result in zip(indices, names, results, strict=True):
         if out is not None:
