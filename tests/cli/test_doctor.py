@@ -9,7 +9,7 @@ def test_all_is_well(run):
     code, printed, _ = run("doctor")
     assert code == 0
     assert printed.count("works ") == 4
-    for words in ("numpy", "processor", "BLAS", "GPU", "extra smt"):
+    for words in ("numpy", "processor", "BLAS", "GPU", "machine code", "extra smt"):
         assert words in printed
 
 

@@ -52,6 +52,7 @@ def describe() -> dict[str, str]:
     set_threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     facts["BLAS"] = f"{blas()}, {', '.join(set_threads) or 'as many threads as it likes'}"
     facts["GPU"] = gpu()
+    facts["machine code"] = machine_code()
     for extra, packages in extras().items():
         missing = [name for name in packages if installed(name) is None]
         words = ", ".join(f"{name} {installed(name)}" for name in packages if name not in missing)
@@ -91,6 +92,17 @@ def gpu() -> str:
     except RuntimeError as error:  # CuPy's errors of the driver and the runtime are of this kind
         return f"not used: {type(error).__name__}: {error}"
     return f"{properties['name'].decode()}, CuPy {cupy.__version__}"
+
+
+def machine_code() -> str:
+    """What execution="native" compiles for."""
+    from tlverify.core import native
+
+    if not native.installed():
+        return "not made: llvmlite is not installed (extra native)"
+    from tlverify.core.native import cache, machine
+
+    return f"for {machine.host().cpu}, {machine.host().tile.lanes} sums a row, kept in {cache.folder()}"
 
 
 def installed(package: str) -> str | None:
