@@ -78,13 +78,14 @@ class _Planner(convolution.Maker):
         self.made: dict[int, tuple[int, Operand]] = {}  # buffer -> (instruction, statement) whose whole value it is
         self.ready: dict[int, int] = {}  # buffer -> the instruction after which it is filled
         self.constants: list[Any] = []
-        self.stored: set[int] = set()
-        self.later: dict[str, Work] = {}
-        self.terms: dict[str, list[Value | Node]] = {}
-        self.summed: dict[str, Node] = {}
-        self.copies: dict[View, View] = {}
-        self.folded: dict[str, Node] = {}
-        self.pending: dict[str, Node] = {}
+        self.stored: set[int] = set()  # buffers of `made` that a store fills
+        # Nodes that are put by until something asks for them:
+        self.pending: dict[str, Node] = {}  # views
+        self.later: dict[str, Work] = {}  # statements that join the loop of what reads them
+        self.terms: dict[str, list[Value | Node]] = {}  # sums, by terms, that are part of a larger sum
+        self.summed: dict[str, Node] = {}  # products that are summed over their first axes
+        self.folded: dict[str, Node] = {}  # by the windows they make: products that are derivatives of a convolution
+        self.copies: dict[View, View] = {}  # of right factors, with rows that lie behind one another
         self.makers = {node.name: node for node in graph.nodes}
         self.users: dict[str, list[Node]] = {}
         for node in graph.nodes:
@@ -170,9 +171,8 @@ class _Planner(convolution.Maker):
         """Puts a term of a sum by, or adds all of them up in one place where the sum ends: a matrix product adds itself
         to it, and what is padded with 0 goes where it belongs.
         """
-        if (node.op == "pad" and Fraction(attributes(node)["value"]) == 0) or (
-            node.op == "matmul" and self.large(node)
-        ):
+        zeros_around = node.op == "pad" and Fraction(attributes(node)["value"]) == 0
+        if zeros_around or (node.op == "matmul" and self.large(node)):
             if self.added(node) and not self.beside_few(node):
                 self.terms[node.name] = [node]
                 return True
