@@ -13,6 +13,8 @@ import numpy.typing as npt
 from tlverify.certify.kernel.errors import FREE_STEPS, STEPS_PER_BYTE
 from tlverify.graph import Graph, canonical_json
 
+LEVEL = 6  # of the compression: 9 takes eight times as long for 3 % less
+
 
 def proof(claim_digest: str, steps: Sequence[dict[str, Any]], payload: bytes = b"") -> bytes:
     """A proof of a claim: the steps, and the bytes that they take from the payload in order."""
@@ -55,4 +57,4 @@ def _certificate(claim_digest: str, kind: str, body: bytes, **extra: Any) -> byt
         "size": len(body),
         **extra,
     }
-    return canonical_json(header) + b"\n" + zlib.compress(body, 9)
+    return canonical_json(header) + b"\n" + zlib.compress(body, LEVEL)

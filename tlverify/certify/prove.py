@@ -24,6 +24,7 @@ from tlverify.certify.search.ball import Ball
 from tlverify.certify.search.bounds import Network, UnsupportedOp, prepare, supported
 from tlverify.certify.search.input_split import propose_boxes
 from tlverify.certify.search.layers import Layers, TooLarge, layers_of
+from tlverify.certify.search.memory import keep_freed
 from tlverify.certify.search.phases import propose_phases
 from tlverify.certify.search.problem import build, form
 from tlverify.certify.search.progress import Search
@@ -94,6 +95,7 @@ def certify(
     machine, unless a timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and
     KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the kernel cannot read the graph.
     """
+    keep_freed()
     network = prepare(graph) if supported(graph) else None
     deep = None
     for (semantics, _), group in groupby(claims, lambda claim: (claim.semantics, form(claim))):

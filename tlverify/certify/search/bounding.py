@@ -92,7 +92,7 @@ def tighten(
             relaxation = Relaxation.of(folding.fold(), safety)
             rows = single(folding.rows(layer.form, layer.source, open_))
             every = np.arange(len(open_))
-            corners = [evaluate(relaxation, rows.take(every, s), relaxation.root(len(open_)), False) for s in (1, -1)]
+            corners = [evaluate(relaxation, rows.take(every, s), relaxation.root(len(open_))) for s in (1, -1)]
             points = np.concatenate([found.corner for found in corners])
             samples.add(forward(layers, box.center + box.radius * points)[0])
             ends = lower, upper

@@ -8,7 +8,7 @@ and z at the minimising corner under the same relaxation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
 ERROR = 2.0**-20  # the kernel keeps 22 bits of a coefficient
 INPUT_ERROR = 2.0**-21  # which are floored once at the inputs, where the longest has 21 to 22
 SINGLE = 2.0**-19  # rounding of sums in float32
+SIGN, MINUS_ONE = np.uint32(1 << 31), np.float32(-1).view(np.uint32)
 LEAST = 2.0**-30  # a multiplier below this is 0
 
 
@@ -39,9 +40,9 @@ class Nodes:
 class Bounds:
     """A lower bound of each node's row, and what it was made of.
 
-    `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 0, 1} the minimising t, `z` the
-    neurons' inputs there (None unless asked for; of no use after `optimize`), `error` what the kernel's roundings and
-    float32 may cost, at most.
+    `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 1} the minimising t, `z` the
+    neurons' inputs there (both None unless asked for; after `optimize` the corner is one of the last but one duals, and
+    z of no use), `error` what the kernel's roundings and float32 may cost, at most.
     """
 
     lower: Any
@@ -75,44 +76,50 @@ class Relaxation:
 def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool = True) -> Bounds:
     """Bounds of the rows `start`, one for each node."""
     fold, rows = relaxation.fold, relaxation.fold.rows
-    open_, active = nodes.phase == 0, nodes.phase > 0
-    below = np.where(open_, nodes.alpha * np.float32(1 / SLOPE_ONE), active).astype(np.float32)
-    above = np.where(open_, relaxation.chord, active).astype(np.float32)
-    intercept = np.where(open_, relaxation.intercept, np.float32(0))
+    below = nodes.alpha * np.float32(1 / SLOPE_ONE)
+    above, intercept = np.empty_like(below), np.empty_like(below)
+    above[:], intercept[:] = relaxation.chord, relaxation.intercept
+    fixed = np.nonzero(nodes.phase)
+    below[fixed] = above[fixed] = nodes.phase[fixed] > 0
+    intercept[fixed] = 0
+    slope = below - above  # becomes the slope of the line in use: `below` where a > 0, else `above`
     a = start.u.copy()
-    weight = -(nodes.phase * nodes.beta)
+    weight = nodes.phase * -nodes.beta
     error = np.zeros(len(a), np.float32)
-    largest = np.maximum(np.abs(start.u).max(1, initial=0), np.abs(start.t).max(1, initial=0))
+    largest = _largest(start) if fold.ends and fold.ends[-1][0] == fold.ends[-1][1] else error
     for (first, last), reach, below_it in zip(reversed(fold.ends), reversed(fold.reach), reversed(fold.u), strict=True):
-        part = slice(first, last)
-        own = a[:, part]
-        weight[:, part] += np.maximum(own, 0) * below[:, part] + np.minimum(own, 0) * above[:, part]
         if last > first:
-            largest = np.maximum(own.max(1), -weight[:, part].min(1))
-            largest = np.maximum(largest, np.maximum(-own.min(1), weight[:, part].max(1)))
+            own, line, pulled = a[:, first:last], slope[:, first:last], weight[:, first:last]
+            line *= own > 0
+            line += above[:, first:last]
+            pulled += own * line
+            largest = np.maximum(own.max(1), -pulled.min(1))
+            largest = np.maximum(largest, np.maximum(-own.min(1), pulled.max(1)))
+            below_it.pull(pulled, a)
         error += largest * np.float32(ERROR * reach)
-        below_it.pull(weight[:, part], a)
-    t = start.t.copy()
-    fold.t.pull(weight, t)
+    intercept *= a <= 0
+    t = fold.t.pulled(weight, start.t)
     magnitude = np.abs(t)
     size = magnitude.sum(1)
     error += magnitude.max(1, initial=0) * np.float32(INPUT_ERROR * fold.input_reach)
-    gained = weight @ rows.constant + (np.minimum(a, 0) * intercept).sum(1)
+    gained = weight @ rows.constant + np.einsum("ij,ij->i", a, intercept)
     lower = start.constant + gained - size - start.noise
     if fold.noisy:
         lower -= np.abs(weight) @ rows.noise
     error += np.float32(SINGLE) * (size + np.abs(gained) + np.abs(start.constant))
-    corner = -np.sign(t)
-    z = None
+    corner = z = None
     if gradient:
-        z = np.tile(rows.constant, (len(a), 1))
+        corner = (t.view(np.uint32) & SIGN ^ MINUS_ONE).view(np.float32)
+        z = np.empty_like(a)
+        z[:] = rows.constant
         fold.t.push(corner, z)
         value = np.empty_like(z)
         for (first, last), below_it in zip(fold.ends, fold.u, strict=True):
-            part = slice(first, last)
-            own = z[:, part]
-            below_it.push(value, own)
-            value[:, part] = np.where(a[:, part] > 0, below[:, part] * own, above[:, part] * own + intercept[:, part])
+            if last > first:
+                own = z[:, first:last]
+                below_it.push(value, own)
+                value[:, first:last] = slope[:, first:last] * own
+                value[:, first:last] += intercept[:, first:last]
     return Bounds(lower, a, corner, z, error * np.float32(relaxation.safety))
 
 
@@ -124,39 +131,60 @@ def optimize(
     if not relaxation.fold.size or not steps:
         return nodes, found
     best_nodes, best = nodes, found
-    alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
-    beta = nodes.beta
-    open_ = nodes.phase == 0
-    scale = np.abs(found.a)
-    scale = np.where(open_, np.float32(1), scale + np.float32(0.1) * scale.max(1, keepdims=True))
-    first = second = np.float32(0)
+    fixed = np.nonzero(nodes.phase)
+    scale = np.ones_like(found.a)  # of a neuron's dual: a slope, or where its phase is fixed a multiplier
+    size = np.abs(found.a)
+    scale[fixed] = size[fixed] + np.float32(0.1) * size.max(1)[fixed[0]]
+    toward = scale * -nodes.phase[:]
+    dual = nodes.alpha * np.float32(1 / SLOPE_ONE)
+    dual[fixed] = nodes.beta[fixed]
+    cap = np.ones_like(dual)
+    cap[fixed] = np.inf
+    first, second = np.zeros_like(dual), np.zeros_like(dual)
     for step in range(1, steps + 1):
-        gradient = np.where(open_, np.maximum(found.a, 0), -nodes.phase * scale) * found.z
-        first = np.float32(0.9) * first + np.float32(0.1) * gradient
-        second = np.float32(0.99) * second + np.float32(0.01) * gradient * gradient
-        move = (first / np.float32(1 - 0.9**step)) / (np.sqrt(second / np.float32(1 - 0.99**step)) + np.float32(1e-12))
-        move *= np.float32(rate * decay ** (step - 1)) * scale
-        alpha = np.clip(np.where(open_, alpha + move, alpha), 0, 1)
-        beta = np.maximum(np.where(open_, 0, beta + move), 0)
-        kept = Nodes(np.rint(alpha * SLOPE_ONE).astype(np.uint8), shorten(beta), nodes.phase)
-        found = evaluate(relaxation, start, kept, gradient=step < steps)
+        gradient = np.maximum(found.a, 0)
+        gradient[fixed] = toward[fixed]
+        gradient *= found.z
+        first += np.float32(0.1) * (gradient - first)
+        second += np.float32(0.01) * (gradient * gradient - second)
+        move = np.sqrt(second)
+        move *= np.float32((1 - 0.99**step) ** -0.5)
+        move += np.float32(1e-12)
+        np.divide(first, move, out=move)
+        move *= np.float32(rate * decay ** (step - 1) / (1 - 0.9**step))
+        move *= scale
+        dual += move
+        np.clip(dual, 0, cap, out=dual)
+        kept = _kept(dual, fixed, nodes.phase)
+        corner, found = found.corner, evaluate(relaxation, start, kept, gradient=step < steps)
         best_nodes, best = _better(best_nodes, best, kept, found)
-    return best_nodes, best
+    return best_nodes, replace(best, corner=corner)
+
+
+def _largest(rows: Rows) -> Any:
+    """The largest coefficient of each row."""
+    return np.maximum(np.abs(rows.u).max(1, initial=0), np.abs(rows.t).max(1, initial=0))
+
+
+def _kept(dual: Any, fixed: Any, phase: Any) -> Nodes:
+    """Slopes and multipliers as a certificate keeps them."""
+    multipliers = shorten(dual[fixed])
+    slopes = np.rint(np.minimum(dual, 1) * np.float32(SLOPE_ONE)).astype(np.uint8)
+    beta = np.zeros_like(dual)
+    beta[fixed] = multipliers
+    return Nodes(slopes, beta, phase)
 
 
 def _better(old: Nodes, old_bounds: Bounds, new: Nodes, new_bounds: Bounds) -> tuple[Nodes, Bounds]:
-    better = new_bounds.lower > old_bounds.lower
-    if better.all():
+    """The better of each node's; all but the corner."""
+    (worse,) = np.nonzero(new_bounds.lower <= old_bounds.lower)
+    if not len(worse):
         return new, new_bounds
-    wide = better[:, None]
-
-    def pick(one: Any, two: Any) -> Any:
-        return np.where(wide if one.ndim == 2 else better, one, two)
-
-    nodes = Nodes(pick(new.alpha, old.alpha), pick(new.beta, old.beta), old.phase)
-    names = ("lower", "a", "corner", "error")
-    lower, a, corner, error = (pick(getattr(new_bounds, name), getattr(old_bounds, name)) for name in names)
-    return nodes, Bounds(lower, a, corner, new_bounds.z, error)
+    lower, a, error = new_bounds.lower.copy(), new_bounds.a.copy(), new_bounds.error
+    pairs = (new.alpha, old.alpha), (new.beta, old.beta), (lower, old_bounds.lower), (a, old_bounds.a)
+    for one, other in (*pairs, (error, old_bounds.error)):
+        one[worse] = other[worse]
+    return new, replace(new_bounds, lower=lower, a=a)
 
 
 def shorten(beta: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tlverify.certify.search.tighten import Tree, hopeless
 BATCH = 128  # leaves split at a time
 MEMORY = 1 << 29  # bytes of dual variables of open leaves; past half of it the best leaves come first
 LOOK = 3e7  # multiplications after which it is first asked whether the limit will do
+PATIENCE = 16  # and not before this part of the limit
 REFRESH_DEPTH = 8  # at every so many fixed phases, the multipliers get
 REFRESH_STEPS = 16  # steps of Adam
 STUCK_STEPS = 200  # of Adam, for a leaf that cannot be split
@@ -117,7 +119,7 @@ def refute(
 
     take(root, np.zeros(1, np.intp), root_steps)
     first = float(pool.lower.min(initial=0))
-    look = max(64.0, LOOK / cost(relaxation))
+    look = max(64.0, LOOK / cost(relaxation), limit / PATIENCE if isfinite(limit) else 0.0)
     room = MEMORY // max(1, 6 * relaxation.fold.size)
     while len(pool.node) and not stopped and bounded < limit and not late():
         watch(float(pool.lower.min()), len(pool.node))

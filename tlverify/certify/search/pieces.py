@@ -39,6 +39,16 @@ class Pieces:
         """Entries that take part."""
         return sum(int(part[-1].size) for part in self.parts)
 
+    def pulled(self, left: Any, start: Any) -> Any:
+        """start + left @ matrix."""
+        if len(self.parts) == 1 and self.parts[0][-1].shape == self.shape:
+            result = left @ self.parts[0][-1]
+            result += start
+            return result
+        result = start.copy()
+        self.pull(left, result)
+        return result
+
     def pull(self, left: Any, result: Any) -> None:
         """result += left @ matrix."""
         for first, last, start, stop, entries in self.parts:

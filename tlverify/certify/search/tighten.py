@@ -84,8 +84,8 @@ def _grow(
     output = np.zeros(shape, np.float32)  # coefficient on the output of the neuron to be split
     branch = np.full(shape, -1, np.intp)
     node = np.zeros(shape, np.intp)
+    splits = np.zeros((*shape, 2), np.intp)
     leaves = np.ones(count, np.intp)
-    splits: list[list[tuple[int, int]]] = [[] for _ in range(count)]
     bounded = 0
 
     def store(tree: Any, slot: Any, nodes: Nodes, own_steps: int) -> None:
@@ -111,21 +111,18 @@ def _grow(
         reached = lower[everyone, worst]
         live = (reached <= goal) & (leaves < budget) & (branch[everyone, worst] >= 0)
         live &= ~hopeless(first_bound, reached, goal, leaves, budget)
-        tree = np.flatnonzero(live)
-        if not len(tree):
+        if not live.any():
             break
-        old, new = worst[tree], leaves[tree]
-        neuron = branch[tree, old]
-        for t, o, n in zip(tree.tolist(), old.tolist(), neuron.tolist(), strict=True):
-            splits[t].append((int(node[t, o]), n))
-        made = np.array([len(splits[t]) for t in tree])
+        tree, old, rank = _worst(lower, branch, goal, leaves, budget, np.flatnonzero(live))
+        neuron, number, new = branch[tree, old], leaves[tree] - 1 + rank, leaves[tree] + rank
+        splits[tree, number] = np.stack([node[tree, old], neuron], 1)
         both = children(Nodes(alpha[tree, old], beta[tree, old], phase[tree, old]), neuron, output[tree, old])
-        node[tree, old], node[tree, new] = 2 * made - 1, 2 * made
-        leaves[tree] += 1
+        node[tree, old], node[tree, new] = 2 * number + 1, 2 * number + 2
+        np.add.at(leaves, tree, 1)
         store(np.concatenate([tree, tree]), np.concatenate([old, new]), both, steps)
     trees = [
         Tree(
-            splits[t],
+            [(a, b) for a, b in splits[t, : leaves[t] - 1].tolist()],
             node[t, : leaves[t]].tolist(),
             Nodes(alpha[t, : leaves[t]].copy(), beta[t, : leaves[t]].copy(), phase[t, : leaves[t]].copy()),
             used[t, : leaves[t]].copy(),
@@ -133,6 +130,25 @@ def _grow(
         for t in range(count)
     ]
     return Grown(lower.min(1), trees, bounded)
+
+
+def _worst(lower: Any, branch: Any, goal: Any, leaves: Any, budget: Any, live: Any) -> tuple[Any, Any, Any]:
+    """The leaves to be split: of each live tree its worst, as many as fill a batch but a quarter of its leaves at most.
+    Trees, slots, and each one's rank within its tree."""
+    width = int(leaves[live].max())
+    share = max(1, min(BATCH // 2 // len(live), width))
+    if share == 1:
+        return live, lower[live].argmin(1), np.zeros(len(live), np.intp)
+    slot = np.argpartition(lower[live, :width], share - 1, 1)[:, :share]
+    bound = lower[live[:, None], slot]
+    order = np.argsort(bound, 1)
+    slot, bound = np.take_along_axis(slot, order, 1), np.take_along_axis(bound, order, 1)
+    own = leaves[live]
+    most = np.minimum(np.maximum(own // 4, 1), budget[live] - own)
+    chosen = (bound <= goal[live][:, None]) & (branch[live[:, None], slot] >= 0) & (np.arange(share) < most[:, None])
+    row, column = np.nonzero(chosen)
+    rank = chosen.cumsum(1)[row, column] - 1
+    return live[row], slot[row, column], rank
 
 
 def hopeless(first: Any, reached: Any, goal: Any, leaves: Any, budget: Any) -> Any:
