@@ -6,9 +6,9 @@ from types import ModuleType
 
 import numpy
 
+from tlverify.certify.fast.ahead import check_tree
 from tlverify.certify.fast.engine import Engine
 from tlverify.certify.fast.selftest import SelfTestError as SelfTestError
-from tlverify.certify.fast.tree import check_tree
 from tlverify.certify.kernel import RULES, Arithmetic
 
 

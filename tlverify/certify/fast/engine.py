@@ -22,6 +22,7 @@ from tlverify.certify.kernel.arithmetic import Constant, Interval, accumulate
 from tlverify.certify.kernel.backward import SLOPE_BITS, Bounds, Job, propagate, reduce
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Map, Program, error_of, reach
+from tlverify.certify.kernel.proof import Machine
 
 
 @dataclass(frozen=True)
@@ -303,6 +304,7 @@ class Engine:
         self.verify = verify_products
         self._maps: WeakKeyDictionary[Program, dict[int, Linear]] = WeakKeyDictionary()
         self._last: tuple[list[Interval], Prepared] | None = None
+        self.ahead: WeakKeyDictionary[Machine, dict[int, Any]] = WeakKeyDictionary()  # see fast.ahead
 
     def prepare(self, program: Program, bounds: Bounds) -> Prepared:
         """Arrays for a table; kept as long as the table stays as it is."""

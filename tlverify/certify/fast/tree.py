@@ -5,7 +5,7 @@ A tree whose nodes take steps of their own, or split inputs, is left to kernel.t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,36 @@ class Entries:
         )
 
 
-def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
+@dataclass(frozen=True)
+class Leaves:
+    """Leaves of a tree: their nodes, the phase splits of their paths (leaves, most depth), what they bring."""
+
+    nodes: Ints
+    path: Ints
+    payload: Payload
+
+    def part(self, number: int, conjuncts: Sequence[Any], part: slice) -> Part:
+        """Some of them, for a disjunct by its number."""
+        path = self.path[part]
+        words = self.payload.words(number, part, path)
+        return Part(conjuncts, self.nodes[part], path, words, self.payload.slopes[number][part])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Leaves at which a disjunct is refuted: their nodes, paths, multipliers (None: not given) and slopes."""
+
+    disjunct: Disjunct
+    nodes: Ints
+    path: Ints
+    words: Ints | None
+    given: npt.NDArray[numpy.uint8]
+
+
+def check_alone(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     """Refute every disjunct at every leaf."""
     engine = machine.engine
-    simple = step.get("steps") == [] and _phases_only(machine, step)
+    simple = step.get("steps") == [] and phases_only(machine, step)
     if not isinstance(engine, Engine) or not simple:
         exact_tree.check_tree(machine, goal, step, where)
         return
@@ -69,18 +95,29 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
                 if name not in goal.bounds:
                     raise Rejected(where, f"bounds: {name!r} has none yet; an interval step must come first")
     prepared = engine.prepare(machine.program, goal.bounds)
-    shape = Shape.of(machine, read)
     entries = Entries.of(read, prepared)
-    every, chunk = shape.leaves, max(CHUNK, prepared.batch)
-    last = numpy.zeros((len(goal.bad), read.slopes), dtype=numpy.uint8)
-    for start in range(0, len(every), chunk):
-        leaves = every[start : start + chunk]
-        payload = Payload.take(machine, goal, read, shape.depth[leaves], last, where)
-        _refute(machine, goal, read, entries, prepared, leaves, shape.phases(leaves), payload, where)
+    for leaves in take_leaves(machine, goal, read, max(CHUNK, prepared.batch), where):
+        for number, disjunct in enumerate(goal.bad):
+            for start in range(0, len(leaves.nodes), prepared.batch):
+                part = leaves.part(number, disjunct, slice(start, start + prepared.batch))
+                batch = gather_leaves(prepared, read, entries, part)
+                run(prepared, batch)
+                compare(machine, goal, read, part, batch, where)
     machine.next_goal()
 
 
-def _phases_only(machine: Machine, step: dict[str, Any]) -> bool:
+def take_leaves(machine: Machine, goal: Goal, read: Tree, chunk: int, where: str) -> Iterator[Leaves]:
+    """The leaves of a tree, so many at a time, with their part of the payload."""
+    shape = Shape.of(machine, read)
+    every = shape.leaves
+    last = numpy.zeros((len(goal.bad), read.slopes), dtype=numpy.uint8)
+    for start in range(0, len(every), chunk):
+        nodes = every[start : start + chunk]
+        payload = Payload.take(machine, goal, read, shape.depth[nodes], last, where)
+        yield Leaves(nodes, shape.phases(nodes), payload)
+
+
+def phases_only(machine: Machine, step: dict[str, Any]) -> bool:
     """Every entry is of a ReLU's input; malformed entries are left to the reader."""
     sources = {value.source for value in machine.program.values.values() if value.kind == "relu"}
     entries = step.get("entries")
@@ -88,37 +125,9 @@ def _phases_only(machine: Machine, step: dict[str, Any]) -> bool:
     return all(type(name) is str and name in sources and name not in machine.program.inputs for name in names)
 
 
-def _refute(
-    machine: Machine,
-    goal: Goal,
-    read: Tree,
-    entries: Entries,
-    prepared: Prepared,
-    leaves: Ints,
-    path: Ints,
-    payload: Payload,
-    where: str,
-) -> None:
-    """Propagate what the leaves bring, and compare with 0."""
-    for number, disjunct in enumerate(goal.bad):
-        for start in range(0, len(leaves), prepared.batch):
-            part = slice(start, start + prepared.batch)
-            words, given = payload.words(number, part, path[part]), payload.slopes[number][part]
-            batch = _batch(prepared, read, entries, disjunct, path[part], words, given)
-            run(prepared, batch)
-            _compare(machine, goal, read, disjunct, prepared, batch, leaves[part], path[part], words, given, where)
-
-
-def _batch(
-    prepared: Prepared,
-    read: Tree,
-    entries: Entries,
-    disjunct: Disjunct,
-    path: Ints,
-    words: Ints | None,
-    given: npt.NDArray[numpy.uint8],
-) -> Batch:
+def gather_leaves(prepared: Prepared, read: Tree, entries: Entries, part: Part) -> Batch:
     """The negated combination of each leaf as rows."""
+    disjunct, path, words, given = part.disjunct, part.path, part.words, part.given
     xp, program, count = prepared.xp, prepared.program, len(path)
     conjuncts = len(disjunct)
     if words is None:
@@ -264,20 +273,9 @@ def _here(array: Array) -> Array:
     return array.get() if hasattr(array, "get") else array
 
 
-def _compare(
-    machine: Machine,
-    goal: Goal,
-    read: Tree,
-    disjunct: Disjunct,
-    prepared: Prepared,
-    batch: Batch,
-    leaves: Ints,
-    path: Ints,
-    words: Ints | None,
-    given: npt.NDArray[numpy.uint8],
-    where: str,
-) -> None:
+def compare(machine: Machine, goal: Goal, read: Tree, part: Part, batch: Batch, where: str) -> None:
     """All bounds are above 0. What is not clearly so, and the least, goes through the kernel's own comparison."""
+    disjunct, path, words, given = part.disjunct, part.path, part.words, part.given
     total, unit, undone = (_here(array) for array in (batch.total, batch.unit, batch.undone))
     least = unit[~undone].min() if not undone.all() else 0  # so that comparing as floats neither over- nor underflows
     value = numpy.where(undone, -1.0, numpy.ldexp(total, numpy.clip(unit - least, 0, 900)))
@@ -286,7 +284,7 @@ def _compare(
         numpy.flatnonzero(~undone & (value <= numpy.where(undone, numpy.inf, value).min() * (1 + 1e-9))).tolist()
     )
     for row in sorted(doubtful):
-        leaf = int(leaves[row])
+        leaf = int(part.nodes[row])
         here = f"{where} node {leaf}"
         phases = [(int(turn) // 2, bool(turn % 2)) for turn in path[row] if turn >= 0]
         given_words = None if words is None else words[row].tolist()[: len(disjunct) + len(phases)]

@@ -84,13 +84,16 @@ class Machine:
         self.balls = {name: box.ball for name, box in claim.region.items()}
         self.goal: Goal | None = Goal(Bounds(boxes), (), claim.flushed(program))
         self.stack: list[Goal | Lemma] = []
+        self.steps: Sequence[Any] = ()  # all of them, and the present one's number: for arithmetics that work ahead
+        self.number = 0
 
     def run(self, steps: list[Any]) -> Fraction:
         """Take every step; Rejected unless all goals are closed by the last. Returns the margin."""
         self.spend(len(steps), "proof")
-        for number, step in enumerate(steps):
+        self.steps = steps
+        for self.number, step in enumerate(steps):
             rule = str(step.get("rule")) if type(step) is dict else "None"
-            where = f"step {number} ({rule if rule in self.rules else 'unknown'})"
+            where = f"step {self.number} ({rule if rule in self.rules else 'unknown'})"
             if self.goal is None:
                 raise Rejected(where, "it comes after the proof is closed")
             if rule not in self.rules:
