@@ -6,15 +6,21 @@ None is a tree without leaves. Everything else is a leaf.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from tlverify.graph import GraphError
 
 T = TypeVar("T")
 _MARK = "__tlverify_pytree__"
 _END = object()
+_PLAIN = frozenset((np.ndarray, float, int))
+"""The usual types of leaves, which are told apart first: trees are walked at every step of a training."""
 
 
 class TreeDef(NamedTuple):
@@ -84,33 +90,50 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     kind = type(tree)
+    if kind in _PLAIN:
+        leaves.append(tree)
+        return LEAF
     if kind is dict:
-        if any(type(key) is not str for key in tree):
+        if tree and {*builtins.map(type, tree)} != {str}:
             raise GraphError(f"tree: expected string keys in a dict, found {list(tree)}")
         keys = tuple(sorted(tree))
         return TreeDef(dict, keys, tuple([_flatten(tree[key], leaves) for key in keys]))
     if isinstance(tree, (tuple, list)):
-        keys = getattr(tree, "_fields", None) or tuple([str(i) for i in range(len(tree))])
+        keys = getattr(tree, "_fields", None) or _positions(len(tree))
         return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in tree]))
     if tree is None:
         return TreeDef(type(None))
     registered = getattr(kind, _MARK, None)  # of a subclass: the class that was registered
     if registered is not None:
-        fields = dataclasses.fields(tree)
-        keys = tuple([field.name for field in fields if not field.metadata.get("static")])
-        static = tuple([(x.name, getattr(tree, x.name)) for x in fields if x.metadata.get("static")])
+        keys, names = _fields(kind)
+        static = tuple([(name, getattr(tree, name)) for name in names])
         return TreeDef(registered, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
     leaves.append(tree)
     return LEAF
+
+
+@functools.lru_cache(256)
+def _positions(count: int) -> tuple[str, ...]:
+    return tuple([str(i) for i in range(count)])
+
+
+@functools.lru_cache(256)
+def _fields(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the children and of the static fields of a registered dataclass."""
+    fields = dataclasses.fields(kind)
+    static = tuple([field.name for field in fields if field.metadata.get("static")])
+    return tuple([field.name for field in fields if field.name not in static]), static
 
 
 def _build(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
     kind = treedef.kind
     if kind is None:
         return next(leaves)
-    children = [_build(child, leaves) for child in treedef.children]
+    children = [next(leaves) if child.kind is None else _build(child, leaves) for child in treedef.children]
     if kind is dict:
         return dict(zip(treedef.keys, children, strict=True))
+    if kind is tuple or kind is list:
+        return kind(children)
     if kind is type(None):
         return None
     if issubclass(kind, tuple | list):
