@@ -69,3 +69,22 @@ def test_a_broadcast_stays_where_its_shape_is_needed():
     graph = trace(lambda x: ops.square(ops.broadcast_to(x, (2, 3))), Spec((3,))).graph
     assert len(plan.plan_for(graph, np).steps) == 2
     assert run(graph, [X])[0].tolist() == [[1, 4, 9], [1, 4, 9]]
+
+
+def test_equal_steps_run_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(plan, "FORWARD", {**plan.FORWARD, "exp": lambda x: calls.append(x) or np.exp(x)})
+    given = np.float32([-1, np.nan, np.inf])
+    traced = trace(lambda x: (ops.exp(x), ops.exp(x) * 2.0, ops.exp(x) * 3.0, ops.exp(-x)), Spec((3,)))
+    found = run(traced.graph, [given])
+    assert len(calls) == 2
+    usual = np.exp(given)
+    for value, expected in zip(found, (usual, usual * 2, usual * 3, np.exp(-given)), strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_steps_that_differ_by_attributes_stay():
+    traced = trace(lambda x: (ops.sum(x, 0), ops.sum(x, 1)), Spec((2, 2)))
+    first, second = run(traced.graph, [np.float32([[1, 2], [3, 4]])])
+    np.testing.assert_array_equal(first, [4, 6])
+    np.testing.assert_array_equal(second, [3, 7])

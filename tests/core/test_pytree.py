@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +85,25 @@ def test_equal_structures_have_equal_hashable_treedefs():
 def test_errors(action, error, reason):
     with pytest.raises(error, match=reason):
         action()
+
+
+@pytest.mark.parametrize("leaf", [np.zeros(2), 1.5, 2, np.float32(3), "text"])
+def test_map_walks_each_tree_like_the_first(leaf):
+    tree = {"b": (leaf, [leaf, None]), "a": {}, "c": ()}
+    other = {"c": (), "a": {}, "b": (leaf, [leaf, None])}
+    seen = []
+    result = pytree.map(lambda x, y: seen.append((x, y)) or 0, tree, other)
+    assert all(x is leaf and y is leaf for x, y in seen)
+    assert len(seen) == 2
+    assert result == {"b": (0, [0, None]), "a": {}, "c": ()}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"a": 1}, {"a": 1, "c": (2, 3)}, {"a": 1, "b": [2, 3]}, {"a": 1, "b": (2,)}, {"a": (1,), "b": (2, 3)}, 1],
+)
+def test_map_refuses_trees_that_differ(other):
+    with pytest.raises(GraphError, match="trees differ"):
+        pytree.map(lambda x, y: x, {"a": 1, "b": (2, 3)}, other)
+    with pytest.raises(GraphError, match="trees differ"):
+        pytree.map(lambda x, y: x, other, {"a": 1, "b": (2, 3)})

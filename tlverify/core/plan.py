@@ -24,7 +24,8 @@ class Plan:
     """One slot for each value, inputs first, those of parameters filled in.
 
     A step `(function, inputs, output, dead)` sets slot `output` to `function(*inputs)` and then empties the slots
-    in `dead`, which no later step reads. What depends on parameters only was computed beforehand.
+    in `dead`, which no later step reads. What depends on parameters only was computed beforehand; of steps with the
+    same op, attributes and inputs there is the first, so that two outputs may be one array.
     """
 
     inputs: tuple[tuple[str, Shape, np.dtype[Any]], ...]
@@ -59,8 +60,14 @@ def _make_plan(graph: Graph, xp: ModuleType) -> Plan:
     constants = {index[parameter.name] for parameter in graph.parameters}
     narrow: dict[int, int] = {}
     steps: list[Step] = []
+    first: dict[Any, int] = {}
     for node in graph.nodes:
         output, sources = index[node.name], tuple(index[name] for name in node.inputs)
+        key = (node.op, sources, tuple(sorted(node.attributes.items())))
+        if key in first:
+            index[node.name] = first[key]
+            continue
+        first[key] = output
         if node.op == "broadcast_to":
             narrow[output] = narrow.get(sources[0], sources[0])
         elif node.op in _BROADCASTING:

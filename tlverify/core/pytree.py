@@ -71,9 +71,11 @@ def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:  # noqa: 
     leaves, treedef = flatten(tree)
     columns = [leaves]
     for other in others:
-        column, found = flatten(other)
-        if found != treedef:
-            raise GraphError(f"trees differ: {paths(treedef)} and {paths(found)}")
+        column: list[Any] = []
+        if not _follow(treedef, other, column):
+            column, found = flatten(other)
+            if found != treedef:
+                raise GraphError(f"trees differ: {paths(treedef)} and {paths(found)}")
         columns.append(column)
     return unflatten(treedef, [function(*row) for row in zip(*columns, strict=True)])
 
@@ -105,11 +107,23 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return TreeDef(type(None))
     registered = getattr(kind, _MARK, None)  # of a subclass: the class that was registered
     if registered is not None:
-        keys, names = _fields(kind)
+        keys, names = _fields(kind)  # type: ignore[arg-type]
         static = tuple([(name, getattr(tree, name)) for name in names])
         return TreeDef(registered, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
     leaves.append(tree)
     return LEAF
+
+
+def _follow(treedef: TreeDef, tree: Any, leaves: list[Any]) -> bool:
+    """The leaves of a tree of dicts, tuples, lists and usual leaves that has this structure. False if it is another."""
+    kind = type(tree)
+    if kind in _PLAIN:
+        leaves.append(tree)
+        return treedef.kind is None
+    if kind is not treedef.kind or kind not in (dict, tuple, list) or len(tree) != len(treedef.children):
+        return False
+    parts = [tree.get(key, _END) for key in treedef.keys] if kind is dict else tree
+    return all(_follow(child, part, leaves) for child, part in zip(treedef.children, parts, strict=True))
 
 
 @functools.lru_cache(256)
