@@ -48,6 +48,10 @@ def same(model, optimizer=TREES[0], batch=(X, Y), rtol=1e-4, **settings):
     native, native_losses = steps(model, optimizer, batch, "native", **settings)
     usual, usual_losses = steps(model, optimizer, batch, "compiled", **settings)
     np.testing.assert_allclose(native_losses, usual_losses, rtol)
+    eager, eager_losses = steps(model, optimizer, batch, "eager", **settings)
+    assert usual_losses == eager_losses
+    for found, expected in zip(pytree.flatten(usual)[0], pytree.flatten(eager)[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert isinstance(native, PackedState)
     assert not isinstance(usual, PackedState)
     (a, first), (b, second) = pytree.flatten(native), pytree.flatten(usual)
