@@ -16,7 +16,6 @@ from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.tighten import Tree, grow
 from tlverify.certify.tree_writer import ONE
 
-PLAIN_SHARE = 1 / 16  # of the rounding errors: what they come to without multipliers, so that the kernel finds the same
 LEAST_GAIN = 2e-3  # a bound that improves by less than this part of its width is not worth a lemma
 BOTTOM = (16, 4, 1)  # times the leaves, for the layers after the first: the lowest trees are cheap and help all others
 HOPELESS_SHARE = 0.05  # of the leaves, for a bound that cannot prove a sign
