@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, groupby
 from math import inf
 from types import MappingProxyType
@@ -129,10 +129,16 @@ def _deep(
     graph: Graph, contract: kernel.Contract | None, timeout: float | None, seed: int, report: Report | None
 ) -> Deep:
     try:
-        return Deep(graph, kernel.read_program(*to_bytes(graph), contract), timeout, seed, report)
+        return Deep(graph, _program(*to_bytes(graph), contract), timeout, seed, report)
     except kernel.Malformed as error:
         other = "" if contract is None else "; or make the claim about real numbers (semantics real)"
         raise UnsupportedOp(f"the graph cannot be certified: {error}{other}") from None
+
+
+@lru_cache(maxsize=1)
+def _program(structure: bytes, parameters: bytes, contract: kernel.Contract | None) -> kernel.Program:
+    """Kept for the next claims about the same network: reading a large one takes longer than most proofs."""
+    return kernel.read_program(structure, parameters, contract)
 
 
 class Deep:
