@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.core.binary32.values import EDGES, as_bits, as_floats, machine_fma, random_bits, tuples
@@ -54,6 +54,7 @@ def test_every_direction_is_what_mpfr_computes(op, rounding):
 
 
 @given(finite, finite, st.sampled_from(ROUNDINGS))
+@example(1, 0x7F7FFFFF, "down")
 def test_a_directed_result_is_the_next_number_on_its_side(a, b, rounding):
     value = exact(a) + exact(b)
     low, high = rounded(value, Mode("down")), rounded(value, Mode("up"))
@@ -62,7 +63,8 @@ def test_a_directed_result_is_the_next_number_on_its_side(a, b, rounding):
         assert exact_or_infinite(low) < value < exact_or_infinite(high)
         assert scalar.less(low, high)
         assert result in (low, high)
-        assert np.nextafter(as_floats([low])[0], np.float32(np.inf)) == as_floats([high])[0]
+        with np.errstate(over="ignore"):  # after the largest number
+            assert np.nextafter(as_floats([low])[0], np.float32(np.inf)) == as_floats([high])[0]
     else:
         assert exact(result) == value
 
