@@ -110,12 +110,12 @@ class Stepper:
             same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
             self._layouts.extend([] if same else [layout])
             state = packed(state, same[0] if same else layout)
-        from tlverify.train.compiled import CompiledStep  # it needs llvmlite
-
         x, y = batch
         key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
         step = self._compiled.get(key)
         if step is None:
+            from tlverify.train.compiled import CompiledStep  # it needs llvmlite
+
             given = self._arguments(state.step, 0, state.step / self.total, batch)
             try:
                 step = CompiledStep(self._gradient, self.optimizer.update, state.layout, state, given)
