@@ -1,126 +1,157 @@
 """The text of an LLVM module for a schedule.
 
-Its functions take a table of addresses: sgemm and dgemm of BLAS, the scratch memory, the constants, and then the bases
-of the caller. A buffer lies at an offset, in bytes, from one of them.
+Its functions take a table of addresses: sgemm and dgemm of BLAS, the scratch memory, the constants, a count of threads
+that have come to where all wait, a function that lets others have the processor, and then the bases of the caller. A
+buffer lies at an offset, in bytes, from one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tlverify.core.native import emit, schedule
-from tlverify.core.native.schedule import Call, Loop, Product, Schedule, View
+from tlverify.core.native import emit, machine, threads
+from tlverify.core.native.schedule import Call, Instruction, Loop, Product, Schedule, View
+from tlverify.core.native.shares import Round, rounds
 
-SCRATCH, CONSTANTS, CALLER = 2, 3, 4
+SCRATCH, CONSTANTS, COUNT, REST, CALLER = 2, 3, 4, 5, 6
 Places = Mapping[int, tuple[int, int]]
 """Of a buffer: the index of its base in the table, and its offset in bytes."""
+Part = tuple[str, ...] | Call
+"""The names of a function for each thread, or a call."""
 
 _GEMM = "void (i32, i32, i32, i64, i64, i64, {0}, ptr, i64, ptr, i64, {0}, ptr, i64)"
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
+_WAIT = """define internal void @wait(ptr %table, i64 %until) noinline {{
+entry:
+  %place = getelementptr ptr, ptr %table, i64 {count}
+  %count = load ptr, ptr %place
+  %other = getelementptr ptr, ptr %table, i64 {rest}
+  %rest = load ptr, ptr %other
+  %before = atomicrmw add ptr %count, i64 1 seq_cst
+  br label %look
+look:
+  %looks = phi i64 [ 0, %entry ], [ %more, %spin ], [ %more, %yield ]
+  %now = load atomic i64, ptr %count seq_cst, align 8
+  %there = icmp sge i64 %now, %until
+  br i1 %there, label %done, label %again
+again:
+  %more = add i64 %looks, 1
+  %long = icmp ugt i64 %more, {patience}
+  br i1 %long, label %yield, label %spin
+spin:
+  {pause}
+  br label %look
+yield:
+  %ignored = call i32 %rest()
+  br label %look
+done:
+  ret void
+}}
+"""
 
 
-def module(
-    found: Schedule, places: Places, tile: emit.Tile = emit.WIDE, separate: bool = False
-) -> tuple[str, list[str | Call]]:
-    """The text of a module, and what to run: names of its functions, and calls between them. With `separate` every
-    instruction has a function of its own, which can be timed.
-    """
-    kernels: dict[emit.Kernel, str] = {}
-    declared: set[str] = set()
-    definitions: list[str] = []
-    parts: list[str | Call] = []
-    lines: list[str] = []
-
-    def close() -> None:
-        if lines:
-            name = f"part{len(parts)}"
-            body = "\n".join(lines)
-            # It only calls: to optimize it would take longer than everything else.
-            definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n{body}\n  ret void\n}}\n")
-            parts.append(name)
-            lines.clear()
-
-    for number, instruction in enumerate(found.instructions):
-        if separate:
-            close()
-        if isinstance(instruction, Call):
-            close()
-            parts.append(instruction)
-        elif isinstance(instruction, Loop):
-            if not instruction.stores and not instruction.reductions:
-                continue
-            kernel, views = emit.kernel_of(instruction, lambda view: found.buffers[view.buffer].dtype)
-            if kernel not in kernels:
-                kernels[kernel] = f"loop{len(kernels)}"
-                text, needs = emit.function(kernels[kernel], kernel, tile)
-                definitions.append(text)
-                declared |= needs
-            arguments = [_pointer(lines, found, places, view, f"{number}.{i}") for i, view in enumerate(views)]
-            lines.append(f"  call void @{kernels[kernel]}({', '.join(f'ptr {a}' for a in arguments)})")
+def module(found: Schedule, places: Places, tile: emit.Tile = emit.WIDE, number: int = 1) -> tuple[str, list[Part]]:
+    """The text of a module for that number of threads, and what to run."""
+    text = _Text(found, places, tile)
+    if number > 1:
+        text.define_wait()
+    parts: list[Part] = []
+    for run in rounds(found, places, number):
+        if isinstance(run, Call):
+            parts.append(run)
         else:
-            lines.extend(_product(found, places, instruction, number))
-    close()
-    return "\n".join([*sorted(declared), *definitions]), parts
+            parts.append(tuple(text.part(f"part{len(parts)}.{thread}", run, thread) for thread in range(number)))
+    return "\n".join([*sorted(text.declared), *text.definitions]), parts
 
 
-def _pointer(lines: list[str], found: Schedule, places: Places, view: View, name: str) -> str:
-    """The address of the first element of the view."""
-    base, offset = places[view.buffer]
-    offset += view.offset * emit.SIZE[found.buffers[view.buffer].dtype]
-    lines.append(f"  %a{name} = getelementptr ptr, ptr %table, i64 {base}")
-    lines.append(f"  %b{name} = load ptr, ptr %a{name}")
-    lines.append(f"  %c{name} = getelementptr i8, ptr %b{name}, i64 {offset}")
-    return f"%c{name}"
+class _Text:
+    def __init__(self, found: Schedule, places: Places, tile: emit.Tile):
+        self.found, self.places, self.tile = found, places, tile
+        self.kernels: dict[emit.Kernel, str] = {}
+        self.declared: set[str] = set()
+        self.definitions: list[str] = []
+        self.number = 0
 
+    def define_wait(self) -> None:
+        """A function that says that a thread has come, and waits until so many have."""
+        declaration, pause = machine.pause()
+        self.declared.add(declaration)
+        self.definitions.append(_WAIT.format(count=COUNT, rest=REST, patience=threads.PATIENCE, pause=pause))
 
-def _product(found: Schedule, places: Places, product: Product, number: int) -> Iterator[str]:
-    """Calls of BLAS for every index of the leading axes."""
-    dtype = found.buffers[product.result.buffer].dtype
-    scalar, slot = emit.MEMORY[dtype], 0 if dtype == "float32" else 1
-    one, zero = emit.literal(1.0, dtype), emit.literal(1.0 if product.accumulate else 0.0, dtype)
-    lines: list[str] = []
-    left, right, result = _flattened(product)
-    base = [_pointer(lines, found, places, view, f"{number}.{i}") for i, view in enumerate((left, right, result))]
-    yield from lines
-    yield f"  %f{number} = getelementptr ptr, ptr %table, i64 {slot}"
-    yield f"  %g{number} = load ptr, ptr %f{number}"
-    (m, k), n = left.shape[-2:], right.shape[-1]
-    (ta, lda), (tb, ldb) = _layout(left), _layout(right)
-    signature = _GEMM.format(scalar)
-    for place, index in enumerate(np.ndindex(*product.result.shape[:-2])):
-        at = []
-        for pointer, view, name in zip(base, (left, right, result), "xyz", strict=True):
-            step = sum(i * s for i, s in zip(index, view.strides, strict=False))
-            yield f"  %{name}{number}.{place} = getelementptr {scalar}, ptr {pointer}, i64 {step}"
-            at.append(f"%{name}{number}.{place}")
-        yield (
-            f"  call {signature} %g{number}(i32 {_ROW_MAJOR}, i32 {ta}, i32 {tb}, i64 {m}, i64 {n}, i64 {k}, "
-            f"{scalar} {one}, ptr {at[0]}, i64 {lda}, ptr {at[1]}, i64 {ldb}, {scalar} {zero}, ptr {at[2]}, i64 {n})"
-        )
+    def part(self, name: str, run: list[Round], thread: int) -> str:
+        """What a thread does in a run. At its end the first one waits for all, and the others are done."""
+        count = len(run[0])
+        lines: list[str] = []
+        for number, shares in enumerate(run, 1):
+            for instruction in shares[thread]:
+                lines += self.instruction(instruction)
+            if count > 1:
+                until = 0 if number == len(run) and thread else count * number
+                lines.append(f"  call void @wait(ptr %table, i64 {until})")
+        body = "\n".join(lines)
+        # It only calls: to optimize it would take longer than everything else.
+        self.definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n{body}\n  ret void\n}}\n")
+        return name
 
+    def instruction(self, instruction: Instruction) -> Iterator[str]:
+        self.number += 1
+        if isinstance(instruction, Product):
+            yield from self.product(instruction)
+        elif isinstance(instruction, Loop) and (instruction.stores or instruction.reductions):
+            kernel, views = emit.kernel_of(instruction, lambda view: self.found.buffers[view.buffer].dtype)
+            if kernel not in self.kernels:
+                self.kernels[kernel] = f"loop{len(self.kernels)}"
+                text, needs = emit.function(self.kernels[kernel], kernel, self.tile)
+                self.definitions.append(text)
+                self.declared |= needs
+            arguments = []
+            for place, view in enumerate(views):
+                pointer, lines = self.pointer(view, place)
+                arguments.append(f"ptr {pointer}")
+                yield from lines
+            yield f"  call void @{self.kernels[kernel]}({', '.join(arguments)})"
 
-def _flattened(product: Product) -> tuple[View, View, View]:
-    """The rows of all left matrices as those of one, if they lie behind one another and share the right one."""
-    left, right, result = product.left, product.right, product.result
-    *lead, m, k = left.shape
-    apart = all(s == 0 or n == 1 for n, s in zip(right.shape[:-2], right.strides[:-2], strict=True))
-    if lead and apart and left.strides[-1] == 1 and not product.accumulate:
-        joined = schedule.reshaped(View(left.buffer, left.offset, (*lead, m), left.strides[:-1]), (_size(lead) * m,))
-        if joined is not None:
-            rows = _size(lead) * m
-            left = View(left.buffer, left.offset, (rows, k), (*joined.strides, 1))
-            right = View(right.buffer, right.offset, right.shape[-2:], right.strides[-2:])
-            result = View(result.buffer, result.offset, (rows, result.shape[-1]), result.strides[-2:])
-    return left, right, result
+    def pointer(self, view: View, place: int) -> tuple[str, list[str]]:
+        """The address of the first element of the view, the so-manieth of an instruction."""
+        base, offset = self.places[view.buffer]
+        offset += view.offset * emit.SIZE[self.found.buffers[view.buffer].dtype]
+        name = f"{self.number}.{place}"
+        return f"%c{name}", [
+            f"  %a{name} = getelementptr ptr, ptr %table, i64 {base}",
+            f"  %b{name} = load ptr, ptr %a{name}",
+            f"  %c{name} = getelementptr i8, ptr %b{name}, i64 {offset}",
+        ]
 
-
-def _size(shape: Sequence[int]) -> int:
-    result = 1
-    for n in shape:
-        result *= n
-    return result
+    def product(self, product: Product) -> Iterator[str]:
+        """Calls of BLAS for every index of the leading axes."""
+        number, views = self.number, (product.left, product.right, product.result)
+        dtype = self.found.buffers[product.result.buffer].dtype
+        scalar, slot = emit.MEMORY[dtype], 0 if dtype == "float32" else 1
+        one, zero = emit.literal(1.0, dtype), emit.literal(1.0 if product.accumulate else 0.0, dtype)
+        pointers = []
+        for place, view in enumerate(views):
+            pointer, lines = self.pointer(view, place)
+            pointers.append(pointer)
+            yield from lines
+        yield f"  %f{number} = getelementptr ptr, ptr %table, i64 {slot}"
+        yield f"  %g{number} = load ptr, ptr %f{number}"
+        (m, k), n = product.left.shape[-2:], product.right.shape[-1]
+        (ta, lda), (tb, ldb) = _layout(product.left), _layout(product.right)
+        ldc = max(product.result.strides[-2], n) if m > 1 else n
+        signature = _GEMM.format(scalar)
+        for place, index in enumerate(np.ndindex(*product.result.shape[:-2])):
+            at = []
+            for pointer, view, name in zip(pointers, views, "xyz", strict=True):
+                step = sum(i * s for i, s in zip(index, view.strides, strict=False))
+                yield f"  %{name}{number}.{place} = getelementptr {scalar}, ptr {pointer}, i64 {step}"
+                at.append(f"%{name}{number}.{place}")
+            yield (
+                f"  call {signature} %g{number}(i32 {_ROW_MAJOR}, i32 {ta}, i32 {tb}, i64 {m}, i64 {n}, i64 {k}, "
+                f"{scalar} {one}, ptr {at[0]}, i64 {lda}, ptr {at[1]}, i64 {ldb}, {scalar} {zero}, ptr {at[2]}, "
+                f"i64 {ldc})"
+            )
 
 
 def _layout(view: View) -> tuple[int, int]:

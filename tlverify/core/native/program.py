@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tlverify.core.native import machine
+from tlverify.core.native import machine, shares, threads
 from tlverify.core.native.memory import ALIGN, address, aligned, arena
-from tlverify.core.native.module import CALLER, CONSTANTS, SCRATCH, Places, module
+from tlverify.core.native.module import CALLER, CONSTANTS, COUNT, SCRATCH, Places, module
 from tlverify.core.native.planner import plan
 from tlverify.core.native.rewrite import rewrite
-from tlverify.core.native.schedule import Call, Schedule, View, views_of
+from tlverify.core.native.schedule import Call, Product, Schedule, View, views_of
 from tlverify.graph import Graph
 
 Place = tuple[int, int]
@@ -31,19 +32,33 @@ class Code:
 
     schedule: Schedule
     places: Places
-    parts: list[Any]
+    parts: list[Any]  # functions, or their addresses for each thread, or calls
     table: Any
     reads: list[bool]
     kept: tuple[Any, ...]  # what the table points to
     _address: int = field(init=False)
+    _arrived: Any = field(init=False)
+    _multiplies: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self._address = ctypes.addressof(self.table)
+        self._arrived = aligned(ALIGN).view(np.int64)
+        self.table[COUNT] = address(self._arrived)
+        self._multiplies = any(isinstance(one, Product) for one in self.schedule.instructions)
 
     def run(self) -> None:
+        if not self._multiplies:
+            self._run()
+            return
+        with machine.blas_alone():
+            self._run()
+
+    def _run(self) -> None:
         for part in self.parts:
             if isinstance(part, Call):
                 self._array(part.result)[...] = part.function(*map(self._array, part.inputs))
+            elif isinstance(part, tuple):
+                threads.run(part, self._address, self._arrived)
             else:
                 part(self._address)
 
@@ -58,9 +73,14 @@ class Code:
 
 
 def compile_code(
-    graph: Graph, inputs: Sequence[Place], outputs: Sequence[Place], target: machine.Target | None = None
+    graph: Graph,
+    inputs: Sequence[Place],
+    outputs: Sequence[Place],
+    target: machine.Target | None = None,
+    most: int | None = None,
 ) -> Code:
-    """The graph as code, for this processor unless told otherwise, with the given places of its inputs and outputs."""
+    """The graph as code with the given places of its inputs and outputs, for this processor and for as many threads as
+    it may use unless told otherwise."""
     target = target or machine.host()
     found = plan(rewrite(graph))
     offsets, size = arena(found)
@@ -73,13 +93,22 @@ def compile_code(
         elif buffer.kind != "scratch":
             base, offset = bases[buffer.kind][buffer.place or 0]
             places[number] = CALLER + base, offset
-    text, names = module(found, places, target.tile)
+    number = shares.worthwhile(found, most or threads.count())
+    text, names = module(found, places, target.tile, number)
     engine = machine.engine(text, target)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    parts = [name if isinstance(name, Call) else call(engine.get_function_address(name)) for name in names]
+    parts: list[Any] = []
+    for part in names:
+        if isinstance(part, Call):
+            parts.append(part)
+        else:
+            codes = tuple(map(engine.get_function_address, part))
+            parts.append(codes if number > 1 else call(codes[0]))
     scratch = aligned(size)
     caller = 1 + max((base for base, _ in (*inputs, *outputs)), default=-1)
-    table = (ctypes.c_size_t * (CALLER + caller))(*machine.blas(), address(scratch), address(constants))
+    table = (ctypes.c_size_t * (CALLER + caller))(
+        machine.blas().sgemm, machine.blas().dgemm, address(scratch), address(constants), 0, machine.system()[0]
+    )
     read = {view.buffer for instruction in found.instructions for view in views_of(instruction)}
     return Code(found, places, parts, table, [b in read for b in found.inputs], (scratch, constants, engine))
 
@@ -101,18 +130,20 @@ class Program:
     """`program(*arrays)` gives the outputs of the graph, in new arrays."""
 
     code: Code
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, *arrays: Any) -> tuple[Any, ...]:
         given = [np.ascontiguousarray(array) for array in arrays]
         found = self.code.schedule
         outputs = [np.empty(view.shape, found.buffers[view.buffer].dtype) for view in found.outputs]
-        self.code.table[CALLER:] = [*map(address, given), *map(address, outputs)]
-        self.code.run()
+        with self._lock:
+            self.code.table[CALLER:] = [*map(address, given), *map(address, outputs)]
+            self.code.run()
         return tuple(outputs)
 
 
-def compile_graph(graph: Graph, target: machine.Target | None = None) -> Program:
-    """The graph as a function of arrays, as code for this processor unless told otherwise."""
+def compile_graph(graph: Graph, target: machine.Target | None = None, most: int | None = None) -> Program:
+    """The graph as a function of arrays, as code for this processor and its threads unless told otherwise."""
     count = len(graph.inputs)
     outputs = [(count + i, 0) for i in range(len(graph.outputs))]
-    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs, target))
+    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs, target, most))
