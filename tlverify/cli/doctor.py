@@ -100,9 +100,10 @@ def machine_code() -> str:
 
     if not native.installed():
         return "not made: llvmlite is not installed (extra native)"
-    from tlverify.core.native import cache, machine
+    from tlverify.core.native import cache, machine, threads
 
-    return f"for {machine.host().cpu}, {machine.host().tile.lanes} sums a row, kept in {cache.folder()}"
+    host = machine.host()
+    return f"for {host.cpu}, {host.tile.lanes} sums a row, {threads.count()} threads, kept in {cache.folder()}"
 
 
 def installed(package: str) -> str | None:

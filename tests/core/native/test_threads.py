@@ -37,7 +37,9 @@ def same(fn, *args, counts=(2, 3)):
         for _ in range(5):
             for a, b in zip(one(*args), several(*args), strict=True):
                 np.testing.assert_array_equal(a, b)
-        assert all(len(part) == count for part in several.code.parts if isinstance(part, tuple))
+        assert all(len(part[0]) == count for part in several.code.parts if isinstance(part, tuple))
+        several.code.pace.left = 1  # one thread does all of their shares
+        np.testing.assert_equal(several(*args), one(*args))
 
 
 @settings(max_examples=40, deadline=None)
@@ -160,6 +162,24 @@ def test_number_of_threads(monkeypatch, given, expected):
 def test_all_processors_otherwise(monkeypatch, given):
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert 1 <= threads.count() <= (os.cpu_count() or 1)
+
+
+def test_alone_where_together_is_slower():
+    pace, chosen = threads.Pace(2), []
+    for busy in [*[False] * 20, *[True] * 100, *[False] * 100]:
+        together = pace.choose()
+        pace.note(together, (30.0 if busy else 1.0) if together else (4.0 if busy else 2.0))
+        chosen.append(together)
+    assert all(chosen[:20])
+    assert sum(chosen[20:120]) <= 5
+    assert all(chosen[-20:])
+
+
+def test_one_slow_run_changes_nothing():
+    pace = threads.Pace(2)
+    for seconds in [1.0, 1.0, 1.0, 50.0, 1.0, 1.0, 60.0, 70.0, 1.0, 1.0]:
+        assert pace.choose()
+        pace.note(True, seconds)
 
 
 def test_training(monkeypatch):

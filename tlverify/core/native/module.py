@@ -7,7 +7,7 @@ buffer lies at an offset, in bytes, from one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ SCRATCH, CONSTANTS, COUNT, REST, CALLER = 2, 3, 4, 5, 6
 Places = Mapping[int, tuple[int, int]]
 """Of a buffer: the index of its base in the table, and its offset in bytes."""
 Part = tuple[str, ...] | Call
-"""The names of a function for each thread, or a call."""
+"""The names of a function for each thread, and of one that does it all; or a call."""
 
 _GEMM = "void (i32, i32, i32, i64, i64, i64, {0}, ptr, i64, ptr, i64, {0}, ptr, i64)"
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
@@ -62,7 +62,9 @@ def module(found: Schedule, places: Places, tile: emit.Tile = emit.WIDE, number:
         if isinstance(run, Call):
             parts.append(run)
         else:
-            parts.append(tuple(text.part(f"part{len(parts)}.{thread}", run, thread) for thread in range(number)))
+            name = f"part{len(parts)}"
+            several = [text.part(f"{name}.{thread}", run, thread) for thread in range(number if number > 1 else 0)]
+            parts.append((*several, text.whole(name, run)))
     return "\n".join([*sorted(text.declared), *text.definitions]), parts
 
 
@@ -80,6 +82,11 @@ class _Text:
         self.declared.add(declaration)
         self.definitions.append(_WAIT.format(count=COUNT, rest=REST, patience=threads.PATIENCE, pause=pause))
 
+    def whole(self, name: str, run: list[Round]) -> str:
+        """All that is done in a run, by one thread."""
+        instructions = [one for shares in run for share in shares for one in share]
+        return self.function(name, [line for one in instructions for line in self.instruction(one)])
+
     def part(self, name: str, run: list[Round], thread: int) -> str:
         """What a thread does in a run. At its end the first one waits for all, and the others are done."""
         count = len(run[0])
@@ -87,9 +94,11 @@ class _Text:
         for number, shares in enumerate(run, 1):
             for instruction in shares[thread]:
                 lines += self.instruction(instruction)
-            if count > 1:
-                until = 0 if number == len(run) and thread else count * number
-                lines.append(f"  call void @wait(ptr %table, i64 {until})")
+            until = 0 if number == len(run) and thread else count * number
+            lines.append(f"  call void @wait(ptr %table, i64 {until})")
+        return self.function(name, lines)
+
+    def function(self, name: str, lines: Sequence[str]) -> str:
         body = "\n".join(lines)
         # It only calls: to optimize it would take longer than everything else.
         self.definitions.append(f"define void @{name}(ptr %table) noinline optnone {{\n{body}\n  ret void\n}}\n")

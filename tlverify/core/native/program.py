@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,10 +33,11 @@ class Code:
 
     schedule: Schedule
     places: Places
-    parts: list[Any]  # functions, or their addresses for each thread, or calls
+    parts: list[Any]  # (addresses of a function for each thread, a function that does it all), or a call
     table: Any
     reads: list[bool]
     kept: tuple[Any, ...]  # what the table points to
+    pace: threads.Pace | None  # of several threads
     _address: int = field(init=False)
     _arrived: Any = field(init=False)
     _multiplies: bool = field(init=False)
@@ -54,13 +56,23 @@ class Code:
             self._run()
 
     def _run(self) -> None:
+        if self.pace is None:
+            self._go(False)
+            return
+        together, begin = self.pace.choose(), time.perf_counter()
+        self._go(together)
+        self.pace.note(together, time.perf_counter() - begin)
+
+    def _go(self, together: bool) -> None:
         for part in self.parts:
             if isinstance(part, Call):
                 self._array(part.result)[...] = part.function(*map(self._array, part.inputs))
-            elif isinstance(part, tuple):
-                threads.run(part, self._address, self._arrived)
+                continue
+            several, alone = part
+            if together:
+                threads.run(several, self._address, self._arrived)
             else:
-                part(self._address)
+                alone(self._address)
 
     def _array(self, view: View) -> Any:
         buffer = self.schedule.buffers[view.buffer]
@@ -102,15 +114,16 @@ def compile_code(
         if isinstance(part, Call):
             parts.append(part)
         else:
-            codes = tuple(map(engine.get_function_address, part))
-            parts.append(codes if number > 1 else call(codes[0]))
+            *several, alone = map(engine.get_function_address, part)
+            parts.append((several, call(alone)))
     scratch = aligned(size)
     caller = 1 + max((base for base, _ in (*inputs, *outputs)), default=-1)
     table = (ctypes.c_size_t * (CALLER + caller))(
         machine.blas().sgemm, machine.blas().dgemm, address(scratch), address(constants), 0, machine.system()[0]
     )
     read = {view.buffer for instruction in found.instructions for view in views_of(instruction)}
-    return Code(found, places, parts, table, [b in read for b in found.inputs], (scratch, constants, engine))
+    reads, kept = [b in read for b in found.inputs], (scratch, constants, engine)
+    return Code(found, places, parts, table, reads, kept, threads.Pace(number) if number > 1 else None)
 
 
 def _pool(arrays: Sequence[Any]) -> tuple[Any, list[int]]:

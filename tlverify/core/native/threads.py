@@ -11,7 +11,10 @@ import ctypes
 import functools
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from tlverify.core.native.memory import address, aligned
 LINE = 128  # bytes of a box, so that no two share a line of the cache
 PATIENCE = 2000  # looks into a box, or at a count, before somebody else may have the processor
 LOOKS = 6000  # before a thread sleeps
+FIRST_PAUSE, LAST_PAUSE = 32, 512  # runs on one thread before the others are tried again
 
 _lock = threading.Lock()  # of who gives out jobs, until they are done: a box holds one
 _boxes: list[Any] = []
@@ -133,6 +137,35 @@ def run(codes: Sequence[int], table: int, arrived: Any) -> None:
         jobs = [word for box, code in zip(_boxes, others, strict=False) for word in (address(box), code)]
         arrived[0] = 0
         go((ctypes.c_int64 * len(jobs))(*jobs), len(others), first, table)
+
+
+@dataclass
+class Pace:
+    """Whether to take all threads or one, by the seconds that runs took: where other processes want the processors,
+    threads wait for one another longer than they gain."""
+
+    threads: int
+    together: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    alone: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    best: float = inf  # of those together
+    left: int = 0  # runs alone before the others are tried again
+    pause: int = FIRST_PAUSE
+
+    def choose(self) -> bool:
+        """Whether the next run is to be together."""
+        self.left -= 1
+        return self.left < 0
+
+    def note(self, together: bool, seconds: float) -> None:
+        if not together:
+            self.alone.append(seconds)
+            return
+        self.together.append(seconds)
+        self.best = min(self.best, seconds)
+        if len(self.together) == 3 and min(self.together) > min(self.alone, default=self.threads * self.best):
+            self.left, self.pause = self.pause, min(2 * self.pause, LAST_PAUSE)
+        else:
+            self.pause = FIRST_PAUSE
 
 
 def _ends() -> tuple[int, int]:
