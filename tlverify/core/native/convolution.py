@@ -56,10 +56,18 @@ class Maker:
     fill: Callable[[float, View], None]
     copy: Callable[..., View]
     dtype: Callable[[View], str]
+    laid: dict[tuple[View, Window], View]
 
 
 def planes(maker: Maker, x: View, window: Window) -> View:
-    """(n, channels, planes, positions) of x (n, channels, height, width)."""
+    """(n, channels, planes, positions) of x (n, channels, height, width): those of a convolution serve its derivative
+    as well."""
+    if (x, window) not in maker.laid:
+        maker.laid[x, window] = _planes(maker, x, window)
+    return maker.laid[x, window]
+
+
+def _planes(maker: Maker, x: View, window: Window) -> View:
     n, channels, height, width = x.shape
     (sy, sx), (top, left, *_), (rows, columns) = window.stride, window.padding, window.plane
     if window.stride == (1, 1) and not any(window.padding) and x.strides[2:] == (width, 1) and width == columns:

@@ -488,6 +488,8 @@ class _Function:
             kind = Kind(stream.dtype, lanes)
             value = self.code.put(f"load {kind.of(memory)}, ptr {pointer}, align {SIZE[stream.dtype]}")
             return self.truth(value, kind) if stream.dtype == "bool" else value
+        if stride == 2 and stream.dtype != "bool":
+            return self.every_second(pointer, stream, lanes)
         if stride == 0:
             return self.splat(self.load(pointer, Stream(stream.dtype, (1,)), 1), Kind(stream.dtype, lanes))
         vector = Kind(stream.dtype, lanes)
@@ -499,6 +501,13 @@ class _Function:
             total = self.code.put(f"insertelement {vector} {total}, {scalar} {value}, i64 {lane}")
         return total
 
+    def every_second(self, pointer: str, stream: Stream, lanes: int) -> str:
+        """Two vectors that end where the elements do, and of each every second element."""
+        flat, kind = Stream(stream.dtype, (1,)), Kind(stream.dtype, lanes)
+        place = self.code.put(f"getelementptr inbounds {MEMORY[stream.dtype]}, ptr {pointer}, i64 {lanes - 1}")
+        first, second = self.load(pointer, flat, lanes), self.load(place, flat, lanes)
+        return self.shuffled(kind, first, second, [2 * i if 2 * i < lanes else 2 * i + 1 for i in range(lanes)])
+
     def truth(self, value: str, kind: Kind) -> str:
         return self.code.put(f"icmp ne {kind.of('i8')} {value}, {kind.splat('i8', '0')}")
 
@@ -509,6 +518,9 @@ class _Function:
 
     def store(self, value: str, pointer: str, stream: Stream, lanes: int) -> None:
         kind, memory = Kind(stream.dtype, lanes), MEMORY[stream.dtype]
+        if lanes > 1 and stream.strides[-1] == 2 and stream.dtype in FLOATS:
+            self.store_every_second(value, pointer, kind)
+            return
         if lanes > 1 and stream.strides[-1] != 1:
             for lane in range(lanes):
                 part = self.code.put(f"extractelement {kind} {value}, i64 {lane}")
@@ -521,6 +533,21 @@ class _Function:
         if stream.dtype == "bool":
             value = self.code.put(f"zext {kind} {value} to {kind.of('i8')}")
         self.code.lines.append(f"  store {kind.of(memory)} {value}, ptr {pointer}, align {SIZE[stream.dtype]}")
+
+    def store_every_second(self, value: str, pointer: str, kind: Kind) -> None:
+        """Two vectors that end where the elements do, of which only every second element is written."""
+        lanes = kind.lanes
+        for start in (0, lanes - 1):
+            held = [place for place in range(lanes) if (start + place) % 2 == 0]
+            places = [(start + place) // 2 if place in held else 0 for place in range(lanes)]
+            mask = ", ".join(f"i1 {str(place in held).lower()}" for place in range(lanes))
+            vector = self.shuffled(kind, value, value, places)
+            place = self.code.put(f"getelementptr inbounds {MEMORY[kind.dtype]}, ptr {pointer}, i64 {start}")
+            name = f"@llvm.masked.store.v{lanes}f{8 * SIZE[kind.dtype]}.p0"
+            self.code.declared.add(f"declare void {name}({kind}, ptr, i32, {kind.of('i1')})")
+            self.code.lines.append(
+                f"  call void {name}({kind} {vector}, ptr {place}, i32 {SIZE[kind.dtype]}, {kind.of('i1')} <{mask}>)"
+            )
 
 
 def _fused(kernel: Kernel) -> set[int]:

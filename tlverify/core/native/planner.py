@@ -85,6 +85,7 @@ class _Planner(convolution.Maker):
         self.terms: dict[str, list[Value | Node]] = {}  # sums, by terms, that are part of a larger sum
         self.summed: dict[str, Node] = {}  # products that are summed over their first axes
         self.folded: dict[str, Node] = {}  # by the windows they make: products that are derivatives of a convolution
+        self.laid = {}  # planes of what a convolution is of
         self.copies: dict[View, View] = {}  # of right factors, with rows that lie behind one another
         self.makers = {node.name: node for node in graph.nodes}
         self.users: dict[str, list[Node]] = {}

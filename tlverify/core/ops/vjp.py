@@ -42,7 +42,8 @@ def scale(g: Value, y: Value, x: Value, *, factor: str) -> Value:
 
 
 def relu(g: Value, y: Value, x: Value) -> Value:
-    return f.where(f.greater(x, 0), g, 0)
+    """By y, which the next layer keeps as well, so that x need not be kept."""
+    return f.where(f.greater(y, 0), g, 0)
 
 
 def larger(g: Value, y: Value, a: Value, b: Value) -> Value:
