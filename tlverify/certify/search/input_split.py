@@ -27,6 +27,7 @@ from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
+from tlverify.certify.search.walk import Chain, Proof, installed, walk
 from tlverify.certify.search.witnesses import Witnesses
 from tlverify.certify.tree_writer import tree
 
@@ -48,8 +49,9 @@ def propose_boxes(
         search.log.append(witnesses.hole)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
     worst: tuple[Floats, float] | None = None
-    for found in branch(root, search):
-        if isinstance(found, Tree):
+    chain = Chain.of(root, layers) if installed() else None
+    for found in branch(root, search) if chain is None else walk(root, chain, search, PHASE_LIMIT):
+        if isinstance(found, Proof):
             yield certificate.proof(claim.digest, *_steps(root, found))
             return
         if witnesses.hole:
@@ -76,14 +78,10 @@ def propose_boxes(
         yield from broken(program, root.error, claim, reached, [witnesses.parts(point)], search.late)
 
 
-def _steps(root: Root, found: Tree) -> tuple[list[dict[str, Any]], bytes]:
+def _steps(root: Root, found: Proof) -> tuple[list[dict[str, Any]], bytes]:
     """The steps of the root and the tree's, with the payload."""
-    order = found.preorder()
-    words = [found.words[number] for number in order if found.split[number] < 0]
-    plain = all(len(part) == 1 for leaf in words for part in leaf)  # single inequalities need no multipliers
-    step, payload = tree(
-        [found.split[number] for number in order], list(found.entries), root.template, None, None if plain else words
-    )
+    plain = all(len(part) == 1 for leaf in found.words for part in leaf)  # single inequalities need no multipliers
+    step, payload = tree(found.nodes, found.entries, root.template, None, None if plain else found.words)
     return [*root.steps, step], payload
 
 
@@ -109,18 +107,19 @@ class Tree:
         self.depth += [self.depth[number] + phase] * 2
         return len(self.split) - 2
 
-    def preorder(self) -> list[int]:
-        """Node numbers as they stand in a certificate."""
+    def proof(self) -> Proof:
+        """The tree as it stands in a certificate."""
         order, stack = [], [0]
         while stack:
             number = stack.pop()
             order.append(number)
             if self.split[number] >= 0:
                 stack += [self.below[number] + 1, self.below[number]]
-        return order
+        words = [self.words[number] for number in order if self.split[number] < 0]
+        return Proof(np.array([self.split[number] for number in order]), list(self.entries), words)
 
 
-def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
+def branch(root: Root, search: Search) -> Iterator[Floats | Proof]:
     """Yields points where the bad set may be reached (batch, inputs), and in the end the tree if it is complete. It is
     not if the time is over, or a part is too small to be halved."""
     tree, inputs = Tree(), len(root.inputs)
@@ -155,7 +154,7 @@ def branch(root: Root, search: Search) -> Iterator[Floats | Tree]:
             stack.append(_split(root, tree, block, bounder, at))
             least.append(max(reached, float(bounder.values[at].min())))
     search.note(0.0, 0)
-    yield tree
+    yield tree.proof()
 
 
 def _split(root: Root, tree: Tree, block: Block, bounder: Bounder, at: Ints) -> Block:

@@ -61,7 +61,7 @@ def prepare_root(program: Program, claim: Claim) -> Root:
         if value.kind == "input":
             continue
         names.append(name)
-        if name in layers and value.kind == "affine":
+        if name in layers and value.kind == "affine" and program.contract is not None:
             steps += [{"rule": "interval", "nodes": names}, {"rule": "rebound", "node": name}]
             names = []
     if names:
@@ -71,7 +71,8 @@ def prepare_root(program: Program, claim: Claim) -> Root:
     rows, bounds, disjuncts = _bad_set(program, goal)
     inputs = [(name, index) for name in program.inputs for index in range(program.values[name].size)]
     exponents = {name: goal.bounds[name].exponent for name in program.inputs}
-    template, changing = [step for step in steps if step["rule"] == "rebound"], [*program.inputs, *layers]
+    affine = [name for name in layers if program.values[name].kind == "affine"]
+    template, changing = [{"rule": "rebound", "node": name} for name in affine], [*program.inputs, *layers]
     if program.contract is not None:  # rounding errors shrink with the part
         template, changing = steps, [n for name in program.values for n in (name, error_of(name))]
     own = boxes.with_own(changing)
