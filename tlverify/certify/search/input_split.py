@@ -27,7 +27,7 @@ from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
-from tlverify.certify.search.walk import Chain, Proof, installed, walk
+from tlverify.certify.search.walk import Chain, Proof, compiled, installed, walk
 from tlverify.certify.search.witnesses import Witnesses
 from tlverify.certify.tree_writer import tree
 
@@ -35,6 +35,7 @@ BLOCK = 1024  # parts bounded together
 PHASE_LIMIT = 12  # unstable neurons up to which phases are split
 ATTACK_SHARE = 0.2  # of the time, for the first ATTACKS rounds; then a fifth of that
 ATTACKS = 12
+COLD = 10.0  # seconds of search before machine code is made
 ORDERED = 4  # attacks after which orders of summation are tried, in claims about float32; or when the search ends
 
 
@@ -49,11 +50,10 @@ def propose_boxes(
         search.log.append(witnesses.hole)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
     worst: tuple[Floats, float] | None = None
-    chain = Chain.of(root, layers) if installed() else None
-    for found in branch(root, search) if chain is None else walk(root, chain, search, PHASE_LIMIT):
+    for found in _searched(root, layers, search):
         if isinstance(found, Proof):
             yield certificate.proof(claim.digest, *_steps(root, found))
-            return
+            continue  # it was refused
         if witnesses.hole:
             continue
         candidates = witnesses.moved(found)
@@ -76,6 +76,25 @@ def propose_boxes(
     if worst is not None and rounds < ORDERED:
         point, reached = worst
         yield from broken(program, root.error, claim, reached, [witnesses.parts(point)], search.late)
+
+
+def _searched(root: Root, layers: Layers, search: Search) -> Iterator[Floats | Proof]:
+    """By machine code if there is some; where it would have to be made first, only for what takes longer than that."""
+    chain, begin = Chain.of(root, layers) if installed() else None, time.perf_counter()
+    if chain is None or not compiled():
+        for found in branch(root, search):
+            yield found
+            if chain is not None and time.perf_counter() - begin > COLD:
+                break
+        else:
+            return
+    if chain is not None:
+        search.leaves = 0
+        search.log.append("branch and bound as machine code")
+        yield from walk(root, chain, search, PHASE_LIMIT)
+        if not search.late():
+            search.log.append("and once more in NumPy: its proof was refused, or it had no room")
+            yield from branch(root, search)
 
 
 def _steps(root: Root, found: Proof) -> tuple[list[dict[str, Any]], bytes]:

@@ -3,26 +3,50 @@ another, for chains of layers. What it finds is checked like any other proof."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import platform
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import Sparse
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root
+from tlverify.core.native import cache
 
 DEPTH = 128  # phase splits on one path
-STACK = 1 << 13
-NODES, WORDS = 1 << 12, 1 << 16  # room at first
+PARTS, MEMORY = 1 << 13, 1 << 28  # on the stack, and its bytes
+NODES, WORDS = 1 << 12, 1 << 16  # room in a tree at first
 FIRST, LAST = 64, 4096  # parts between two looks at the clock
+WIDTH = 8  # a row of weights has a multiple of it
+KERNEL = "tlverify.certify.search.walk_kernel"
+
+Words = npt.NDArray[np.uint16]
 
 
 def installed() -> bool:
     return find_spec("numba") is not None
+
+
+def compiled() -> bool:
+    """Whether the machine code is there already: to make it takes some ten seconds, once on a machine."""
+    return KERNEL in sys.modules or _marker().exists()
+
+
+def _marker() -> Path:
+    """A file that is made when code was: its name tells of what."""
+    source = Path(__file__).with_name("walk_kernel.py").read_bytes()
+    key = hashlib.sha256(repr((source, version("numba"), sys.version, platform.machine())).encode()).hexdigest()
+    return cache.folder() / f"walk-{key[:32]}"
 
 
 @dataclass(frozen=True)
@@ -83,94 +107,81 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
     """As input_split.branch."""
     from tlverify.certify.search import walk_kernel as kernel
 
-    n, sizes = len(root.inputs), np.array([len(bias) for bias in chain.biases])
-    before = np.array([n, *sizes[:-1]])
-    widths = -(-before // kernel.WIDTH) * kernel.WIDTH
-    bases, starts = np.cumsum([0, *sizes[:-1]]), np.cumsum([0, *(sizes * widths)[:-1]])
+    n, sizes, most = len(root.inputs), np.array([len(bias) for bias in chain.biases]), len(chain.constants)
+    layers, neurons, widths = len(sizes), int(sizes.sum()), -(-np.array([n, *sizes[:-1]]) // WIDTH) * WIDTH
+    # Of each layer its neurons, the length of a row of its weights (padded with zeros), and where both begin.
+    shape = np.stack([sizes, widths, np.cumsum(sizes) - sizes, np.cumsum(sizes * widths) - sizes * widths], 1)
     weights = np.zeros(int((sizes * widths).sum()))
-    for matrix, start, size, width in zip(chain.weights, starts, sizes, widths, strict=True):
+    for matrix, (size, width, _, start) in zip(chain.weights, shape.tolist(), strict=True):
         weights[start : start + size * width].reshape(size, width)[:, : matrix.shape[1]] = matrix
-    network = (sizes, widths, bases, starts, weights, np.concatenate(chain.biases))
-    ends, conjuncts = np.cumsum([len(mine) for mine in root.disjuncts]), (chain.rows, chain.constants)
+    conjuncts = np.concatenate([chain.rows, chain.constants[:, None]], 1)  # every row ends with its constant
+    ends = np.cumsum([len(mine) for mine in root.disjuncts])
     units = np.array([2.0 ** root.exponents[name] for name, _ in root.inputs])
-    neurons, most, widest = int(sizes.sum()), len(chain.constants), int(max(sizes.max(), widths.max()))
-    stack = (
-        np.arange(STACK),
-        np.zeros(STACK, dtype=np.int64),
-        np.full(STACK, -np.inf),
-        *(np.zeros((STACK, count)) for count in (n, n, neurons, neurons)),
-        np.zeros((STACK, DEPTH, n)),
-        np.zeros((STACK, DEPTH)),
-    )
-    low, high = root.boxes.lower, root.boxes.upper
-    stack[3][0], stack[4][0] = (np.concatenate([ends[name][0] for name in root.program.inputs]) for ends in (low, high))
-    stack[5][0], stack[6][0] = (np.concatenate([ends[name][0] for name in chain.names]) for ends in (low, high))
-    layers, pairs = len(sizes), 2 * int(sizes.max()) + 2
-    cap = most + DEPTH
-    phase = (
-        np.zeros((layers, widest), dtype=np.int64),
-        np.zeros(layers, dtype=np.int64),
-        *(np.zeros(neurons) for _ in range(3)),
-    )
-    lp = (
-        *(np.zeros(cap) for _ in range(2)),
-        np.zeros(2 * n),
-        np.zeros(cap),
-        np.zeros(2 * n),
-        np.zeros(cap),
-        np.zeros(2 * n),
-        np.zeros(cap),
-        np.zeros(2 * n),
-        np.zeros(n),
+    # Open parts: their slots in order, and in a slot the node, a bound that its parent had, the ends of inputs and of
+    # neurons, and half-spaces >= 0 of the phases on its path.
+    parts = max(64, min(PARTS, MEMORY // (8 * (2 * neurons + DEPTH * (n + 1)))))
+    order, stacked, values = np.arange(parts), np.zeros(parts, dtype=np.int64), np.full(parts, -np.inf)
+    boxes, tables = np.zeros((parts, 2, n)), np.zeros((parts, 2, neurons))
+    halves = np.zeros((parts, DEPTH, n + 1))
+    for side, found in enumerate((root.boxes.lower, root.boxes.upper)):
+        boxes[0, side] = np.concatenate([found[name][0] for name in root.program.inputs])
+        tables[0, side] = np.concatenate([found[name][0] for name in chain.names])
+    # Room for the part that is worked on.
+    widest, rows = int(max(sizes.max(), widths.max(), n)) + 1, most + DEPTH
+    room = (
+        np.zeros((layers, widest), dtype=np.int64),  # which neurons are not 0, and how many
+        np.zeros((3, neurons)),  # slopes of their lower and upper bounds, and where that one is 0
+        np.zeros((4, widest)),
+        np.zeros((layers, most + 1, widest)),  # the inequalities' coefficients on each layer
+        np.zeros((2 * int(sizes.max()) + 2, widest + 1)),  # rows that are pulled back
+        np.zeros((most + 1, widest + 1)),  # those of the inequalities
+        np.zeros((rows, n + 1)),
+        np.zeros((DEPTH, n + 1)),
+        np.zeros((neurons, 2, n + 1)),  # what a phase says of the inputs, first of that below
+        np.zeros((neurons, n)),  # the inputs' shares in a neuron's range
+        np.zeros(
+            (3, max(layers, int(sizes.max()), 3)), dtype=np.int64
+        ),  # how many may have either sign; which; a result
+        np.zeros((15, max(rows, 2 * n + 1))),
         np.zeros((n + 1, n + 1)),
-        np.zeros(n + 1),
+        np.zeros((2, n)),
+        np.zeros((2, neurons)),
     )
-    space = (
-        phase,
-        np.zeros((max(pairs, most + 1), widest)),
-        np.zeros(max(pairs, most + 1)),
-        np.zeros((layers, most + 1, widest)),
-        np.zeros((2, widest)),
-        np.zeros((2, widest)),
-        np.zeros((most + 1, widest)),
-        np.zeros(most + 1),
-        np.zeros(pairs, dtype=np.int64),
-        np.zeros((neurons, 2, n)),
-        np.zeros((neurons, 2)),
-        np.zeros((neurons, n)),
-        np.zeros((cap, n)),
-        np.zeros(cap),
-        np.zeros(cap),
-        lp,
-        np.zeros((2, widest)),
+    # Of each node: what it splits (an input, or the number of inputs + a neuron; -1 nothing), its half below (that
+    # above is the next), its depth in phase splits, and where a leaf's multipliers begin.
+    nodes, words = np.zeros((NODES, 4), dtype=np.int64), np.zeros(WORDS, dtype=np.uint16)
+    nodes[0] = -1, -1, 0, 0
+    counts, best, budget = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1), FIRST
+    network, stack = (
+        (shape, weights, np.concatenate(chain.biases), conjuncts, ends, units),
+        (order, stacked, values, boxes, tables),
     )
-    counts, best = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1)
-    nodes, begins, words = np.zeros((NODES, 3), np.int64), np.zeros(NODES, np.int64), np.zeros(WORDS, np.uint16)
-    nodes[0] = -1, -1, 0
-    budget = FIRST
-    while True:
+    while not search.late():
         leaves = int(counts[kernel.LEAVES])
-        state = kernel.walk(
-            network, conjuncts, ends, units, stack, counts, nodes, begins, words, best, budget, phase_limit, space
-        )
+        limits = budget, phase_limit, max(2, parts // 32)
+        state = kernel.walk(*network, *stack, halves, nodes, words, counts, best, *room, *limits)
+        if budget == FIRST:
+            with contextlib.suppress(OSError):
+                _marker().parent.mkdir(parents=True, exist_ok=True)
+                _marker().touch()
         budget = min(2 * budget, LAST)
         search.leaves += int(counts[kernel.LEAVES]) - leaves
-        still = int(counts[kernel.OPEN])
-        search.note(float(stack[2][stack[0][:still]].min()) if still else 0.0, still)
+        still = order[: counts[kernel.OPEN]]
+        search.note(float(values[still].min(initial=0.0)), len(still))
         if state == kernel.DONE:
-            yield _proof(root, chain, nodes[: counts[kernel.NODES]], begins, words)
+            yield _proof(root, chain, nodes[: counts[kernel.NODES]], words)
             return
         if best[n] > -np.inf:
             yield best[None, :n].copy()
-        if state == kernel.STUCK or search.late():
+        if state == kernel.STUCK:
             return
         if counts[kernel.NODES] + 2 > len(nodes):
-            nodes, begins = (np.concatenate([part, np.zeros_like(part)]) for part in (nodes, begins))
-        if counts[kernel.WORDS] + len(ends) * (most + 512) > len(words):
+            nodes = np.concatenate([nodes, np.zeros_like(nodes)])
+        if counts[kernel.WORDS] + len(ends) * (most + kernel.LARGEST_LEAF) > len(words):
             words = np.concatenate([words, np.zeros_like(words)])
 
 
-def _proof(root: Root, chain: Chain, nodes: Ints, begins: Ints, words: Any) -> Proof:
+def _proof(root: Root, chain: Chain, nodes: Ints, words: Words) -> Proof:
     order, waiting = [], [0]
     split, half = nodes[:, 0].tolist(), nodes[:, 1].tolist()
     while waiting:
@@ -186,7 +197,7 @@ def _proof(root: Root, chain: Chain, nodes: Ints, begins: Ints, words: Any) -> P
     leaves = [number for number in order if split[number] < 0]
     sizes = [len(mine) for mine in root.disjuncts]
     found = []
-    for begin, depth in zip(begins[leaves].tolist(), nodes[leaves, 2].tolist(), strict=True):
+    for begin, depth in zip(nodes[leaves, 3].tolist(), nodes[leaves, 2].tolist(), strict=True):
         parts = []
         for size in sizes:
             parts.append(words[begin : begin + size + depth])

@@ -1,8 +1,5 @@
-"""The search on boxes as machine code, one part after another: what boxes.py and input_split.py do for many at once.
-
-Its floats are not rounded outward: the checker decides. `Network` arrays: layers of ReLUs in a chain, whose matrices
-(size, width of the layer before) lie in one array, each row padded to a multiple of WIDTH.
-"""
+"""The search on boxes as machine code, one part after another: what boxes.py, combine.py and input_split.py do for many
+at once. Its floats are not rounded outward, for the checker decides. Arrays are described in walk.py."""
 
 from __future__ import annotations
 
@@ -12,36 +9,50 @@ from typing import Any
 import numba
 import numpy as np
 
-WIDTH = 8
+from tlverify.certify.search.boxes import OWN_WIDTH, SMALLEST
+from tlverify.certify.search.combine import CENTERING, ITERATIONS, STEP
+
 DONE, MORE, FOUND, STUCK = 0, 1, 2, 3  # why a walk came back
 NODES, OPEN, WORDS, LEAVES, SEED = 0, 1, 2, 3, 4  # places in `counts`
+SIZE, WIDTH, BASE, START = 0, 1, 2, 3  # in a row of `shape`
+SPLIT, HALF, DEPTH, BEGIN = 0, 1, 2, 3  # in a row of `nodes`
+LARGEST_LEAF = 512  # words of a disjunct beyond those of its inequalities
 CLOSED = 1e-10  # a bound exceeds 0 by this part of its terms
-OWN_WIDTH = 0.1  # as in boxes.py
-SMALLEST = 2.0**-40
-WINDOW = 64  # parts of the stack of which the next is taken
-ITERATIONS, CENTERING, STEP = 25, 0.1, 0.95  # as in combine.py
 
-_jit = numba.njit(cache=True, fastmath={"contract"}, error_model="numpy", boundscheck=False, nogil=True)
+# Literal numbers are given as np.int64, or a function would be compiled for each of them.
+_jit = numba.njit(cache=True, fastmath={"contract"}, error_model="numpy", nogil=True)
 
 
 @_jit
-def _pull(R: Any, c: Any, m: int, top: int, net: Any, phase: Any, seen: Any, keep: bool, S: Any, T: Any) -> None:
-    """Rows R (m, width) over the ReLUs of layer `top`, with constants c, become rows over the inputs."""
-    sizes, widths, bases, starts, weights, biases = net
-    alive, counts, below, chord, down = phase
+def _pull(
+    shape: Any,
+    weights: Any,
+    biases: Any,
+    alive: Any,
+    slopes: Any,
+    room: Any,
+    seen: Any,
+    R: Any,
+    m: int,
+    top: int,
+    keep: int,
+) -> None:
+    """Rows R over the ReLUs of layer `top` become rows over the inputs; m is even. With `keep` they are noted on their
+    way."""
+    below, chord, down = slopes[0], slopes[1], slopes[2]
+    s0, s1, t0, t1 = room[0], room[1], room[2], room[3]
+    c = R.shape[1] - 1
     for layer in range(top, -1, -1):
-        count, base, width, size = counts[layer], bases[layer], widths[layer], sizes[layer]
-        W = weights[starts[layer] : starts[layer] + size * width].reshape(size, width)
-        which = alive[layer]
+        size, width, base, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
+        W, which, count = weights[start : start + size * width].reshape(size, width), alive[layer], alive[layer, -1]
         if keep:
             for r in range(m):
                 for i in range(size):
                     seen[layer, r, i] = R[r, i]
         # Rows and arrays of a view each: only then are the inner loops made of vectors.
-        s0, s1, t0, t1 = S[0], S[1], T[0], T[1]
         for r in range(0, m, 2):
             r0, r1 = R[r], R[r + 1]
-            first, second = c[r], c[r + 1]
+            first, second = r0[c], r1[c]
             for q in range(count):
                 i = which[q]
                 g = base + i
@@ -59,7 +70,6 @@ def _pull(R: Any, c: Any, m: int, top: int, net: Any, phase: Any, seen: Any, kee
                 s0[q], s1[q] = a, b
                 first += a * biases[g]
                 second += b * biases[g]
-            c[r], c[r + 1] = first, second
             for j in range(width):
                 t0[j], t1[j] = 0.0, 0.0
             q = 0
@@ -79,42 +89,43 @@ def _pull(R: Any, c: Any, m: int, top: int, net: Any, phase: Any, seen: Any, kee
                 q += 1
             for j in range(width):
                 r0[j], r1[j] = t0[j], t1[j]
+            r0[c], r1[c] = first, second
 
 
 @_jit
-def _least(row: Any, constant: float, lower: Any, upper: Any, n: int) -> float:
-    for d in range(n):
-        constant += row[d] * (lower[d] if row[d] > 0 else upper[d])
-    return constant
-
-
-@_jit
-def _size(row: Any, constant: float, lower: Any, upper: Any, n: int) -> float:
-    total = abs(constant)
-    for d in range(n):
-        total += abs(row[d]) * max(abs(lower[d]), abs(upper[d]))
+def _least(row: Any, box: Any) -> float:
+    """The least value of a row over the box, with its constant at the end."""
+    total: float = row[-1]
+    for d in range(box.shape[1]):
+        total += row[d] * (box[0, d] if row[d] > 0 else box[1, d])
     return total
 
 
 @_jit
-def _relax(layer: int, net: Any, phase: Any, L: Any, U: Any) -> int:
+def _margin(row: Any, box: Any) -> float:
+    """What its least value must exceed."""
+    total: float = abs(row[-1])
+    for d in range(box.shape[1]):
+        total += abs(row[d]) * max(abs(box[0, d]), abs(box[1, d]))
+    return CLOSED * total
+
+
+@_jit
+def _relax(size: int, base: int, which: Any, slopes: Any, table: Any) -> int:
     """The slopes of a layer by its bounds; how many of its neurons may have either sign."""
-    sizes, _, bases, _, _, _ = net
-    alive, counts, below, chord, down = phase
-    count, either, base = 0, 0, bases[layer]
-    for i in range(sizes[layer]):
-        g = base + i
-        if U[g] <= 0:
+    count, either = 0, 0
+    for i in range(size):
+        low, high = table[0, base + i], table[1, base + i]
+        if high <= 0:
             continue
-        alive[layer, count] = i
+        which[count] = i
         count += 1
-        if L[g] >= 0:
-            below[g], chord[g], down[g] = 1.0, 1.0, 0.0
-        else:
+        below, chord, down = 1.0, 1.0, 0.0
+        if low < 0:
             either += 1
-            below[g] = 1.0 if U[g] > -L[g] else 0.0
-            chord[g], down[g] = U[g] / (U[g] - L[g]), L[g]
-    counts[layer] = count
+            below, chord, down = (1.0 if high > -low else 0.0), high / (high - low), low
+        slopes[0, base + i], slopes[1, base + i], slopes[2, base + i] = below, chord, down
+    which[-1] = count
     return either
 
 
@@ -161,14 +172,17 @@ def _solve(M: Any, x: Any, n: int) -> bool:
 
 
 @_jit
-def _combine(A: Any, c: Any, rows: int, n: int, lower: Any, upper: Any, found: Any, space: Any) -> None:
-    """combine.combine for one box: A (rows, n) and c are overwritten; multipliers to `found`, the largest 1."""
-    unit, w, v, slack, room, dw, dv, ds, dr, y, M, x = space
+def _combine(A: Any, rows: int, box: Any, found: Any, lp: Any, M: Any) -> None:
+    """combine.combine for one box and rows with constants, which are overwritten; multipliers to `found`, the largest
+    of them 1. `lp` and M are space."""
+    n = box.shape[1]
+    unit, w, v, slack, room, c = lp[0], lp[1], lp[2], lp[3], lp[4], lp[5]
+    dw, dv, ds, dr, y, x = lp[6], lp[7], lp[8], lp[9], lp[10], lp[11]
     for k in range(rows):
-        total = 0.0
+        total, c[k] = 0.0, A[k, n]
         for d in range(n):
-            c[k] += A[k, d] * (lower[d] + upper[d]) / 2
-            A[k, d] *= (upper[d] - lower[d]) / 2
+            c[k] += A[k, d] * (box[0, d] + box[1, d]) / 2
+            A[k, d] *= (box[1, d] - box[0, d]) / 2
             total += abs(A[k, d])
         total += abs(c[k])
         unit[k] = total if total > 0 else 1.0
@@ -266,31 +280,32 @@ def _combine(A: Any, c: Any, rows: int, n: int, lower: Any, upper: Any, found: A
 
 
 @_jit
-def _badness(point: Any, net: Any, conjuncts: Any, ends: Any, values: Any, n: int) -> float:
-    """How deep a point is in the bad set, by the network's own values; `values` (2, width) is space."""
-    sizes, widths, bases, starts, weights, biases = net
-    rows, constants = conjuncts
-    for d in range(n):
-        values[0, d] = point[d]
-    before = n
-    for layer in range(len(sizes)):
-        for i in range(sizes[layer]):
-            at = starts[layer] + i * widths[layer]
-            total = biases[bases[layer] + i]
-            for j in range(before):
-                total += weights[at + j] * values[0, j]
-            values[1, i] = max(total, 0.0)
-        before = sizes[layer]
-        for i in range(before):
-            values[0, i] = values[1, i]
-    worst = -np.inf
-    first = 0
+def _badness(shape: Any, weights: Any, biases: Any, conjuncts: Any, ends: Any, room: Any, point: Any) -> float:
+    """How deep a point is in the bad set, by the network's own values."""
+    before = conjuncts.shape[1] - 1
+    now, after = room[0], room[1]
+    size = shape[0, WIDTH]
+    for d in range(size):
+        now[d] = point[d] if d < len(point) else 0.0
+    for layer in range(len(shape)):
+        width, base, start = shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
+        size = shape[layer, SIZE]
+        W = weights[start : start + size * width].reshape(size, width)
+        for i in range(size):
+            row, total = W[i], biases[base + i]
+            for j in range(width):
+                total += row[j] * now[j]
+            after[i] = max(total, 0.0)
+        for i in range(size, len(after)):
+            after[i] = 0.0
+        now, after = after, now
+    worst, first = -np.inf, 0
     for end in ends:
         least = np.inf
         for k in range(first, end):
-            total = constants[k]
+            total = conjuncts[k, before]
             for j in range(before):
-                total += rows[k, j] * values[0, j]
+                total += conjuncts[k, j] * now[j]
             least = min(least, -total)
         worst = max(worst, least)
         first = end
@@ -298,229 +313,322 @@ def _badness(point: Any, net: Any, conjuncts: Any, ends: Any, values: Any, n: in
 
 
 @_jit
+def _tables(
+    shape: Any,
+    weights: Any,
+    biases: Any,
+    alive: Any,
+    slopes: Any,
+    room: Any,
+    seen: Any,
+    R: Any,
+    box: Any,
+    table: Any,
+    planes: Any,
+    shares: Any,
+    either: Any,
+) -> int:
+    """Bound the neurons that may have either sign again; how many still may."""
+    n, total, c, chosen = box.shape[1], 0, R.shape[1] - 1, either[1]
+    for layer in range(len(shape)):
+        size, width, base, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
+        W = weights[start : start + size * width].reshape(size, width)
+        m = np.int64(0)
+        for i in range(size):
+            if table[0, base + i] < 0 < table[1, base + i]:
+                row, r0, r1 = W[i], R[m], R[m + 1]
+                for j in range(width):
+                    r0[j], r1[j] = row[j], -row[j]
+                r0[c], r1[c] = biases[base + i], -biases[base + i]
+                chosen[m >> 1] = i
+                m += np.int64(2)
+        _pull(shape, weights, biases, alive, slopes, room, seen, R, m, layer - 1, np.int64(0))
+        for r in range(0, m, 2):
+            g, r0, r1 = base + chosen[r >> 1], R[r], R[r + 1]
+            r0[n], r1[n] = r0[c], r1[c]  # the constants after the inputs
+            table[0, g] = max(table[0, g], _least(r0[: n + 1], box))
+            table[1, g] = min(table[1, g], -_least(r1[: n + 1], box))
+            moved = 0.0
+            for d in range(n):
+                shares[g, d] = (abs(r0[d]) + abs(r1[d])) * (box[1, d] - box[0, d])
+                moved += shares[g, d]
+            for d in range(n):
+                shares[g, d] /= max(moved, 1e-300)
+            for d in range(n + 1):
+                planes[g, 0, d], planes[g, 1, d] = -r0[d], -r1[d]
+        either[0, layer] = _relax(size, base, alive[layer], slopes, table)
+        total += either[0, layer]
+    return total
+
+
+@_jit
+def _combined(
+    A: Any, C: Any, cuts: Any, first: int, own: int, depth: int, box: Any, words: Any, place: int, lp: Any, M: Any
+) -> None:
+    """The best combination of a disjunct's inequalities, rows of C, and the half-spaces of the path, to row 0 of A; its
+    multipliers to `words` and to lp[12]."""
+    n, found = box.shape[1], lp[12]
+    for k in range(own + depth):
+        for d in range(n + 1):
+            A[k, d] = C[first + k, d] if k < own else -cuts[k - own, d]
+    _combine(A, own + depth, box, found, lp, M)
+    for d in range(n + 1):
+        A[0, d] = 0.0
+    for k in range(own + depth):
+        words[place + k] = _word(found[k])
+        found[k] = _meaning(words[place + k])
+        for d in range(n + 1):
+            A[0, d] += found[k] * (C[first + k, d] if k < own else -cuts[k - own, d])
+
+
+@_jit
+def _refute(
+    shape: Any,
+    weights: Any,
+    biases: Any,
+    alive: Any,
+    slopes: Any,
+    room: Any,
+    seen: Any,
+    R: Any,
+    box: Any,
+    conjuncts: Any,
+    ends: Any,
+    C: Any,
+    A: Any,
+    cuts: Any,
+    depth: int,
+    words: Any,
+    place: int,
+    lp: Any,
+    M: Any,
+    result: Any,
+) -> float:
+    """Bound the bad set: the least bound of a disjunct. `result`: which one that is, where its words begin, and where
+    all end."""
+    n, most, layers, before = box.shape[1], len(conjuncts), len(shape), conjuncts.shape[1] - 1
+    c = R.shape[1] - 1
+    for k in range(most + most % 2):
+        for j in range(before):
+            C[k, j] = conjuncts[k, j] if k < most else 0.0
+        C[k, c] = conjuncts[k, before] if k < most else 0.0
+    _pull(shape, weights, biases, alive, slopes, room, seen, C, most + most % 2, layers - 1, np.int64(1))
+    for k in range(most):
+        C[k, n] = C[k, c]
+    first: Any = np.int64(0)
+    least = np.inf
+    for disjunct in range(len(ends)):
+        own, top, value = ends[disjunct] - first, first, -np.inf
+        for k in range(first, ends[disjunct]):
+            here = _least(C[k, : n + 1], box)
+            if here > value:
+                top, value = k, here
+        value -= _margin(C[top, : n + 1], box)
+        for k in range(own + depth):
+            words[place + k] = 0
+        words[place + top - first] = 512 + (33 << 10)  # 1
+        if value <= 0 and own + depth > 1:
+            _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
+            value = _least(A[0, : n + 1], box) - _margin(A[0, : n + 1], box)
+            if value <= 0 and own > 1:  # all inequalities in one: parts of them cancel that were relaxed apart
+                for k in range(own):
+                    for j in range(before + 1):
+                        to = j if j < before else c
+                        R[0, to] = lp[12, k] * conjuncts[first + k, j] + (R[0, to] if k else 0.0)
+                        R[1, to] = 0.0
+                _pull(shape, weights, biases, alive, slopes, room, seen, R, np.int64(2), layers - 1, np.int64(0))
+                R[0, n] = R[0, c]
+                for k in range(depth):
+                    for d in range(n + 1):
+                        R[0, d] -= lp[12, own + k] * cuts[k, d]
+                value = max(value, _least(R[0, : n + 1], box) - _margin(R[0, : n + 1], box))
+        if value < least:
+            least, result[0], result[1] = value, disjunct, place
+        place += own + depth
+        first = ends[disjunct]
+    result[2] = place
+    return least
+
+
+@_jit
+def _choose(
+    shape: Any,
+    seen: Any,
+    box: Any,
+    table: Any,
+    C: Any,
+    shares: Any,
+    either: Any,
+    words: Any,
+    place: int,
+    first: int,
+    own: int,
+    phases: bool,
+    score: Any,
+) -> int:
+    """What to split: an input, or the number of inputs + a neuron if it is to be a phase; -1 if nothing is left."""
+    n = box.shape[1]
+    for d in range(n):
+        score[d] = 0.0
+        for k in range(own):
+            score[d] += _meaning(words[place + k]) * C[first + k, d]
+        score[d] = OWN_WIDTH * abs(score[d]) * (box[1, d] - box[0, d])
+    split, top = -1, -1.0
+    for layer in range(len(shape)):
+        if not either[0, layer]:
+            continue
+        for i in range(shape[layer, SIZE]):
+            g = shape[layer, BASE] + i
+            low, high = table[0, g], table[1, g]
+            if not low < 0 < high:
+                continue
+            coefficient = 0.0
+            for k in range(own):
+                coefficient += _meaning(words[place + k]) * seen[layer, first + k, i]
+            gap = coefficient * low * high / (high - low) if coefficient < 0 else coefficient * min(-low, high)
+            for d in range(n):
+                score[d] += gap * shares[g, d]
+            if gap + 1e-30 * (high - low) > top:
+                split, top = n + g, gap + 1e-30 * (high - low)
+        if phases:  # in the earliest layer, where the half-space is exact
+            return split
+    split, top = -1, -1.0
+    for d in range(n):
+        if box[1, d] - box[0, d] > SMALLEST * abs(box[1, d]) and score[d] > top:
+            split, top = d, score[d]
+    return split
+
+
+@_jit
+def _copy(source: Any, target: Any, rows: int) -> None:
+    for k in range(rows):
+        for d in range(source.shape[1]):
+            target[k, d] = source[k, d]
+
+
+@_jit
 def walk(
-    net: Any,
+    shape: Any,
+    weights: Any,
+    biases: Any,
     conjuncts: Any,
     ends: Any,
     units: Any,
-    stack: Any,
-    counts: Any,
+    order: Any,
+    stacked: Any,
+    values: Any,
+    boxes: Any,
+    tables: Any,
+    halves: Any,
     nodes: Any,
-    begins: Any,
     words: Any,
+    counts: Any,
     best: Any,
+    alive: Any,
+    slopes: Any,
+    room: Any,
+    seen: Any,
+    R: Any,
+    C: Any,
+    A: Any,
+    cuts: Any,
+    planes: Any,
+    shares: Any,
+    either: Any,
+    lp: Any,
+    M: Any,
+    box: Any,
+    table: Any,
     budget: int,
     phase_limit: int,
-    space: Any,
+    window: int,
 ) -> int:
-    """Work on parts of the stack, the last first, until `budget` of them are done or something else is to be done.
-
-    `counts`: nodes, parts on the stack, words, leaves. `nodes` (most, 3): what a node splits (an input, or the number of
-    inputs + a neuron; -1 nothing), its half below, and its depth in phase splits; `begins` where a leaf's words begin.
-    `best`: the worst point found in this call, and its badness.
-    """
-    sizes, widths, bases, starts, weights, biases = net
-    rows, constants = conjuncts
-    S_order, S_number, S_value, S_lower, S_upper, S_low, S_high, S_cuts, S_offs = stack
-    phase, R, c, seen, S, T, C, cc, chosen, planes, offs, shares, A, a, found, combine_space, values = space
-    n, layers, disjuncts, most = len(units), len(sizes), len(ends), len(constants)
-    cuts, cut_offs = np.empty_like(S_cuts[0]), np.empty_like(S_offs[0])
-    lower, upper, L, U = np.empty(n), np.empty(n), np.empty_like(S_low[0]), np.empty_like(S_high[0])
-    either, score, row, point = np.empty(layers, np.int64), np.empty(n), np.empty(n), np.empty(n)
-    gap = np.empty_like(L)
+    """Work on parts of the stack until `budget` of them are done or something else is to be done: why it ends."""
+    n, most, result = len(units), len(conjuncts), either[2]
+    point, score = lp[13], lp[14]
     best[n] = -np.inf
     while counts[OPEN] > 0:
-        if budget <= 0 or counts[NODES] + 2 > len(nodes) or counts[WORDS] + disjuncts * (most + 512) > len(words):
+        full = counts[WORDS] + len(ends) * (most + LARGEST_LEAF) > len(words)
+        if budget <= 0 or counts[NODES] + 2 > len(nodes) or full:
             return MORE
         budget -= 1
         # One of the last parts, at random: they are of several regions, and some may hold a counterexample.
         counts[SEED] = (counts[SEED] * 1103515245 + 12345) & 0x7FFFFFFF
         last = counts[OPEN] - 1
-        pick = last - (counts[SEED] >> 8) % min(last + 1, WINDOW)
-        slot = S_order[pick]
-        S_order[pick], S_order[last] = S_order[last], slot
+        pick = last - (counts[SEED] >> 8) % min(last + 1, window)
+        slot = order[pick]
+        order[pick], order[last] = order[last], slot
         counts[OPEN] = last
-        number = S_number[slot]
-        depth = nodes[number, 2]
-        lower[:], upper[:], L[:], U[:] = S_lower[slot], S_upper[slot], S_low[slot], S_high[slot]
-        for k in range(depth):
-            cuts[k], cut_offs[k] = S_cuts[slot, k], S_offs[slot, k]
-        # Bounds of neurons that may have either sign, again.
-        total = 0
-        for layer in range(layers):
-            base, before = bases[layer], n if layer == 0 else sizes[layer - 1]
-            m = 0
-            for i in range(sizes[layer]):
-                g = base + i
-                if L[g] < 0 < U[g]:
-                    at = starts[layer] + i * widths[layer]
-                    for j in range(before):
-                        R[m, j], R[m + 1, j] = weights[at + j], -weights[at + j]
-                    c[m], c[m + 1] = biases[g], -biases[g]
-                    chosen[m >> 1] = i
-                    m += 2
-            if m:
-                _pull(R, c, m, layer - 1, net, phase, seen, False, S, T)
-                for r in range(0, m, 2):
-                    g = base + chosen[r >> 1]
-                    L[g] = max(L[g], _least(R[r], c[r], lower, upper, n))
-                    U[g] = min(U[g], -_least(R[r + 1], c[r + 1], lower, upper, n))
-                    moved = 0.0
-                    for d in range(n):
-                        planes[g, 0, d], planes[g, 1, d] = -R[r, d], -R[r + 1, d]
-                        shares[g, d] = (abs(R[r, d]) + abs(R[r + 1, d])) * (upper[d] - lower[d])
-                        moved += shares[g, d]
-                    offs[g, 0], offs[g, 1] = -c[r], -c[r + 1]
-                    for d in range(n):
-                        shares[g, d] /= max(moved, 1e-300)
-            either[layer] = _relax(layer, net, phase, L, U)
-            total += either[layer]
-        # The bad set.
-        before = sizes[layers - 1]
-        for k in range(most):
-            for j in range(before):
-                C[k, j] = rows[k, j]
-            cc[k] = constants[k]
-        if most % 2:
-            for j in range(before):
-                C[most, j] = 0.0
-            cc[most] = 0.0
-        _pull(C, cc, most + most % 2, layers - 1, net, phase, seen, True, S, T)
-        place, first, worst, least = counts[WORDS], 0, -1, np.inf
-        worst_place = place
-        for disjunct in range(disjuncts):
-            own = ends[disjunct] - first
-            top, value = -1, -np.inf
-            for k in range(first, ends[disjunct]):
-                here = _least(C[k], cc[k], lower, upper, n)
-                if here > value:
-                    top, value = k, here
-            margin = CLOSED * _size(C[top], cc[top], lower, upper, n)
-            for k in range(own + depth):
-                words[place + k] = 0
-            words[place + top - first] = 512 + (33 << 10)
-            if value <= margin and own + depth > 1:
-                for k in range(own):
-                    a[k] = cc[first + k]
-                    for d in range(n):
-                        A[k, d] = C[first + k, d]
-                for k in range(depth):
-                    a[own + k] = -cut_offs[k]
-                    for d in range(n):
-                        A[own + k, d] = -cuts[k, d]
-                _combine(A, a, own + depth, n, lower, upper, found, combine_space)
-                row[:] = 0.0
-                total_c = 0.0
-                for k in range(own + depth):
-                    words[place + k] = _word(found[k])
-                    found[k] = _meaning(words[place + k])
-                    for d in range(n):
-                        row[d] += found[k] * (C[first + k, d] if k < own else -cuts[k - own, d])
-                    total_c += found[k] * (cc[first + k] if k < own else -cut_offs[k - own])
-                value = _least(row, total_c, lower, upper, n)
-                margin = CLOSED * _size(row, total_c, lower, upper, n)
-                if value <= margin and own > 1:  # all in one: parts of the conjuncts cancel that were relaxed apart
-                    for j in range(before):
-                        R[0, j], R[1, j] = 0.0, 0.0
-                    c[0], c[1] = 0.0, 0.0
-                    for k in range(own):
-                        for j in range(before):
-                            R[0, j] += found[k] * rows[first + k, j]
-                        c[0] += found[k] * constants[first + k]
-                    _pull(R, c, 2, layers - 1, net, phase, seen, False, S, T)
-                    for k in range(depth):
-                        for d in range(n):
-                            R[0, d] -= found[own + k] * cuts[k, d]
-                        c[0] -= found[own + k] * cut_offs[k]
-                    value = max(value, _least(R[0], c[0], lower, upper, n))
-                    margin = max(margin, CLOSED * _size(R[0], c[0], lower, upper, n))
-            if value - margin < least:
-                least, worst, worst_place = value - margin, disjunct, place
-            place += own + depth
-            first = ends[disjunct]
+        number = stacked[slot]
+        depth = nodes[number, DEPTH]
+        _copy(boxes[slot], box, 2)
+        _copy(tables[slot], table, 2)
+        _copy(halves[slot], cuts, depth)
+        total = _tables(shape, weights, biases, alive, slopes, room, seen, R, box, table, planes, shares, either)
+        least = _refute(
+            shape,
+            weights,
+            biases,
+            alive,
+            slopes,
+            room,
+            seen,
+            R,
+            box,
+            conjuncts,
+            ends,
+            C,
+            A,
+            cuts,
+            depth,
+            words,
+            counts[WORDS],
+            lp,
+            M,
+            result,
+        )
         if least > 0:
-            begins[number] = counts[WORDS]
-            counts[WORDS] = place
+            nodes[number, BEGIN] = counts[WORDS]
+            counts[WORDS] = result[2]
             counts[LEAVES] += 1
             continue
         # The corner where the relaxation of the worst disjunct is least.
+        worst, place = result[0], result[1]
         first = 0 if worst == 0 else ends[worst - 1]
         own = ends[worst] - first
-        row[:] = 0.0
-        for k in range(own + depth):
-            weight = _meaning(words[worst_place + k])
-            for d in range(n):
-                row[d] += weight * (C[first + k, d] if k < own else -cuts[k - own, d])
         for d in range(n):
-            point[d] = lower[d] if row[d] > 0 else upper[d]
-        badness = _badness(point, net, conjuncts, ends, values, n)
+            slope = 0.0
+            for k in range(own + depth):
+                slope += _meaning(words[place + k]) * (C[first + k, d] if k < own else -cuts[k - own, d])
+            point[d] = box[0, d] if slope > 0 else box[1, d]
+        badness = _badness(shape, weights, biases, conjuncts, ends, room, point[:n])
         if badness > best[n]:
-            best[:n], best[n] = point, badness
-        # What to split.
-        score[:] = 0.0
-        for k in range(own):
-            weight = _meaning(words[worst_place + k])
             for d in range(n):
-                score[d] += weight * C[first + k, d]
-        for d in range(n):
-            score[d] = OWN_WIDTH * abs(score[d]) * (upper[d] - lower[d])
-        for layer in range(layers):
-            if not either[layer]:
-                continue
-            for i in range(sizes[layer]):
-                g = bases[layer] + i
-                if not L[g] < 0 < U[g]:
-                    continue
-                coefficient = 0.0
-                for k in range(own):
-                    coefficient += _meaning(words[worst_place + k]) * seen[layer, first + k, i]
-                if coefficient < 0:
-                    gap[g] = coefficient * L[g] * U[g] / (U[g] - L[g])
-                else:
-                    gap[g] = coefficient * min(-L[g], U[g])
-                for d in range(n):
-                    score[d] += gap[g] * shares[g, d]
-        split, top_score = -1, -1.0
-        if 0 < total <= phase_limit:
-            layer = 0
-            while not either[layer]:
-                layer += 1
-            for i in range(sizes[layer]):
-                g = bases[layer] + i
-                if L[g] < 0 < U[g] and gap[g] + 1e-30 * (U[g] - L[g]) > top_score:
-                    split, top_score = n + g, gap[g] + 1e-30 * (U[g] - L[g])
-        else:
-            for d in range(n):
-                if upper[d] - lower[d] > SMALLEST * abs(upper[d]) and score[d] > top_score:
-                    split, top_score = d, score[d]
-        if split < 0 or depth + 1 >= S_cuts.shape[1] or last + 2 > len(S_order):
+                best[d] = point[d]
+            best[n] = badness
+        phases = 0 < total <= phase_limit
+        split = _choose(shape, seen, box, table, C, shares, either, words, place, first, own, phases, score)
+        if split < 0 or depth + 1 >= len(cuts) or last + 2 > len(order):
             counts[OPEN] += 1
             return STUCK
         half = counts[NODES]
-        counts[NODES] += 2
-        nodes[number, 0], nodes[number, 1] = split, half
+        nodes[number, SPLIT], nodes[number, HALF] = split, half
         for side in range(2):
-            at = S_order[last + side]
-            child = half + side
-            nodes[child, 0], nodes[child, 1] = -1, -1
-            nodes[child, 2] = depth + (1 if split >= n else 0)
-            S_number[at], S_value[at] = child, least
-            S_lower[at], S_upper[at], S_low[at], S_high[at] = lower, upper, L, U
-            for k in range(depth):
-                S_cuts[at, k], S_offs[at, k] = cuts[k], cut_offs[k]
+            slot = order[last + side]
+            stacked[slot], values[slot] = half + side, least
+            _copy(box, boxes[slot], 2)
+            _copy(table, tables[slot], 2)
+            _copy(cuts, halves[slot], depth)
+            nodes[half + side, SPLIT], nodes[half + side, HALF], nodes[half + side, DEPTH] = -1, -1, depth
             if split >= n:
-                g = split - n
-                if side:
-                    S_low[at, g] = 0.0
-                else:
-                    S_high[at, g] = 0.0
-                S_cuts[at, depth], S_offs[at, depth] = planes[g, side], offs[g, side]
+                nodes[half + side, DEPTH] = depth + 1
+                tables[slot, 1 - side, split - n] = 0.0
+                for d in range(n + 1):
+                    halves[slot, depth, d] = planes[split - n, side, d]
             else:
-                middle = math.floor((lower[split] + upper[split]) / (2 * units[split])) * units[split]
-                if side:
-                    S_lower[at, split] = middle
-                else:
-                    S_upper[at, split] = middle
+                unit = units[split]
+                boxes[slot, 1 - side, split] = math.floor((box[0, split] + box[1, split]) / (2 * unit)) * unit
+        counts[NODES] += 2
         counts[OPEN] += 2
         if badness >= 0:
             return FOUND
