@@ -21,7 +21,8 @@ pytest.importorskip("numba")
 
 
 def prepared(graph, statement):
-    program = kernel.read_program(*to_bytes(graph))
+    contract = None if statement.semantics == "real" else kernel.contract_of(statement.data)
+    program = kernel.read_program(*to_bytes(graph), contract)
     root = prepare_root(program, statement)
     return root, walk.Chain.of(root, layers_of(program))
 
@@ -36,14 +37,20 @@ def splits(proof):
     return [proof.entries[k] if k >= 0 else None for k in proof.nodes.tolist()]
 
 
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 10**6), share=st.floats(0.3, 2), limit=st.integers(0, 12), both=st.booleans())
-def test_the_same_tree_as_in_numpy(seed, share, limit, both):
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    share=st.floats(0.3, 2),
+    limit=st.integers(0, 12),
+    both=st.booleans(),
+    semantics=st.sampled_from(["real", "float32"]),
+)
+def test_the_same_tree_as_in_numpy(seed, share, limit, both, semantics):
     graph = net(3, 9, 8, 7, 2, seed=seed)
     low, top = extremes(graph)
     bound = top + share * (top - low)
     other = [at_least(graph, low - 1, 1), at_least(graph, bound)] if both else [at_least(graph, bound, 0, 1)]
-    root, chain = prepared(graph, claim(graph, [at_least(graph, bound)], other))
+    root, chain = prepared(graph, claim(graph, [at_least(graph, bound)], other).under(semantics))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(input_split, "PHASE_LIMIT", limit)
         expected = last(branch(root, Search()))
@@ -81,16 +88,14 @@ def test_words(x):
     assert abs(walk_kernel._meaning(word) - x) <= x / 1024 + 2.0**-30
 
 
-def test_other_networks_are_left_to_numpy(monkeypatch):
-    monkeypatch.setattr(input_split, "compiled", lambda: True)
+def test_other_networks_are_left_to_numpy():
     graph = net(3, 6, 6, 2, residual=True)
-    assert prepared(graph, claim(graph, [at_least(graph, 10**6)]))[1] is None
+    for semantics in ("real", "float32"):
+        assert prepared(graph, claim(graph, [at_least(graph, 10**6)]).under(semantics))[1] is None
     graph = net(3, 6, 6, 2)
     statement = claim(graph, [at_least(graph, 10**6)])
     assert prepared(graph, statement)[1] is not None
-    (result,) = certify(graph, [statement.under("float32")])
-    assert result.verdict == "verified"
-    assert "machine code" not in " ".join(result.log)
+    assert prepared(graph, statement.under("float32"))[1] is not None
 
 
 def hard():
@@ -112,6 +117,15 @@ def test_a_refused_proof_is_searched_for_once_more(monkeypatch):
     (result,) = certify(graph, [statement])
     assert result.verdict == "verified"
     assert "once more in NumPy" in " ".join(result.log)
+
+
+def test_claims_about_float32(monkeypatch):
+    graph, statement = hard()
+    monkeypatch.setattr(input_split, "compiled", lambda: True)
+    (result,) = certify(graph, [statement.under("float32")])
+    assert result.verdict == "verified"
+    assert "machine code" in " ".join(result.log)
+    assert "once more" not in " ".join(result.log)
 
 
 def test_no_room_for_more_parts(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tlverify.certify.kernel.contract import RELATIVE_BITS
+from tlverify.certify.kernel.program import Rounding
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import Sparse
 from tlverify.certify.search.progress import Search
@@ -52,19 +55,22 @@ def _marker() -> Path:
 @dataclass(frozen=True)
 class Chain:
     """Layers in which each one sees the one before it, and the bad set on the last: conjunct k is refuted by
-    rows[k] . relu + constants[k] > 0."""
+    rows[k] . value + constants[k] > 0. All layers are ReLUs, but for the last one of a claim about float32. Then neuron
+    g is off by errors[0, g] (|W| |x| + |b|) + errors[1, g] + errors[2, g] |x|_1 at most."""
 
     weights: Sequence[Floats]
     biases: Sequence[Floats]
-    names: Sequence[str]  # of the inputs of the ReLUs
+    names: Sequence[str]  # of the values before the ReLUs
+    relus: Sequence[bool]
     rows: Floats
     constants: Floats
+    errors: Floats
 
     @classmethod
     def of(cls, root: Root, layers: Layers) -> Chain | None:
-        """None for other networks, and for claims about float32, whose errors depend on the part."""
-        if root.program.contract is not None or not layers.layers:
-            return None
+        """None for other networks."""
+        if root.program.contract is not None:
+            return _rounded(root)
         weights, biases = [], []
         for number, layer in enumerate(layers.layers):
             matrix = _only(layer.form, number - 1 if number else INPUT)
@@ -72,6 +78,8 @@ class Chain:
                 return None
             weights.append(matrix)
             biases.append(layer.form.bias)
+        if not weights:
+            return None
         rows, constants = np.zeros((len(root.bounds), len(biases[-1]))), root.bounds.copy()
         for name, coefficients in root.rows.items():
             form = layers.visible.get(name)
@@ -80,7 +88,48 @@ class Chain:
                 return None
             rows -= coefficients @ matrix
             constants -= coefficients @ form.bias
-        return cls(weights, biases, [layer.source for layer in layers.layers], rows, constants)
+        names = [layer.source for layer in layers.layers]
+        return cls(weights, biases, names, [True] * len(names), rows, constants, np.zeros((3, 0)))
+
+
+def _rounded(root: Root) -> Chain | None:
+    """By the program's own values, since each is rounded."""
+    weights, biases, names, errors = [], [], [], []
+    relus: list[bool] = []
+    last, program = root.program.inputs[0], root.program
+    held = np.eye(program.values[last].size)  # values that only move the entries of the one before
+    for name, value in program.values.items():
+        if value.kind == "input":
+            continue
+        if value.kind == "relu":
+            if value.source != last or not relus or relus[-1]:
+                return None
+            relus[-1] = True
+        else:
+            terms = root.network.terms(value)
+            if len(terms) != 1 or terms[0][0] != last or terms[0][1].unit or (relus and not relus[-1]):
+                return None
+            matrix = np.kron(np.eye(terms[0][1].blocks), terms[0][1].weight) @ held
+            held = np.eye(value.size)
+            if value.rounding is None and name not in root.network.biases:
+                held, last = matrix, name
+                continue
+            weights.append(matrix)
+            biases.append(root.network.biases.get(name, np.zeros(value.size)))
+            names.append(name)
+            relus.append(False)
+            errors.append(_errors(value.rounding, value.size))
+        last = name
+    if len(program.inputs) != 1 or set(root.rows) != {last} or not any(relus) or held.shape[0] != held.shape[1]:
+        return None
+    return Chain(weights, biases, names, relus, -root.rows[last] @ held, root.bounds, np.concatenate(errors, 1))
+
+
+def _errors(rounding: Rounding | None, size: int) -> Floats:
+    if rounding is None:
+        return np.zeros((3, size))
+    relative, unit = math.ldexp(rounding.relative, -RELATIVE_BITS), math.ldexp(1.0, rounding.tiny_exponent)
+    return np.stack([np.full(size, relative), np.array(rounding.tiny, dtype=float) * unit, np.full(size, unit)])
 
 
 def _only(form: Affine, source: int) -> Floats | None:
@@ -109,10 +158,11 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
 
     n, sizes, most = len(root.inputs), np.array([len(bias) for bias in chain.biases]), len(chain.constants)
     layers, neurons, widths = len(sizes), int(sizes.sum()), -(-np.array([n, *sizes[:-1]]) // WIDTH) * WIDTH
-    # Of each layer its neurons, the length of a row of its weights (padded with zeros), and where both begin.
-    shape = np.stack([sizes, widths, np.cumsum(sizes) - sizes, np.cumsum(sizes * widths) - sizes * widths], 1)
+    # Of each layer its neurons, the length of a row of its weights (padded with zeros), where both begin, and its kind.
+    starts = np.cumsum(sizes * widths) - sizes * widths
+    shape = np.stack([sizes, widths, np.cumsum(sizes) - sizes, starts, np.array(chain.relus)], 1)
     weights = np.zeros(int((sizes * widths).sum()))
-    for matrix, (size, width, _, start) in zip(chain.weights, shape.tolist(), strict=True):
+    for matrix, (size, width, _, start, _) in zip(chain.weights, shape.tolist(), strict=True):
         weights[start : start + size * width].reshape(size, width)[:, : matrix.shape[1]] = matrix
     conjuncts = np.concatenate([chain.rows, chain.constants[:, None]], 1)  # every row ends with its constant
     ends = np.cumsum([len(mine) for mine in root.disjuncts])
@@ -130,7 +180,7 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
     widest, rows = int(max(sizes.max(), widths.max(), n)) + 1, most + DEPTH
     room = (
         np.zeros((layers, widest), dtype=np.int64),  # which neurons are not 0, and how many
-        np.zeros((3, neurons)),  # slopes of their lower and upper bounds, and where that one is 0
+        np.zeros((4, neurons)),  # slopes of their lower and upper bounds, where that one is 0, and errors
         np.zeros((4, widest)),
         np.zeros((layers, most + 1, widest)),  # the inequalities' coefficients on each layer
         np.zeros((2 * int(sizes.max()) + 2, widest + 1)),  # rows that are pulled back
@@ -153,7 +203,7 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
     nodes[0] = -1, -1, 0, 0
     counts, best, budget = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1), FIRST
     network, stack = (
-        (shape, weights, np.concatenate(chain.biases), conjuncts, ends, units),
+        (shape, weights, np.concatenate(chain.biases), chain.errors, conjuncts, ends, units),
         (order, stacked, values, boxes, tables),
     )
     while not search.late():

@@ -14,10 +14,11 @@ from tlverify.certify.search.combine import CENTERING, ITERATIONS, STEP
 
 DONE, MORE, FOUND, STUCK = 0, 1, 2, 3  # why a walk came back
 NODES, OPEN, WORDS, LEAVES, SEED = 0, 1, 2, 3, 4  # places in `counts`
-SIZE, WIDTH, BASE, START = 0, 1, 2, 3  # in a row of `shape`
+SIZE, WIDTH, BASE, START, RELU = 0, 1, 2, 3, 4  # in a row of `shape`
 SPLIT, HALF, DEPTH, BEGIN = 0, 1, 2, 3  # in a row of `nodes`
 LARGEST_LEAF = 512  # words of a disjunct beyond those of its inequalities
 CLOSED = 1e-10  # a bound exceeds 0 by this part of its terms
+MISSED = 1 + 2.0**-18  # for the checker's own rounding of errors
 
 # Literal numbers are given as np.int64, or a function would be compiled for each of them.
 _jit = numba.njit(cache=True, fastmath={"contract"}, error_model="numpy", nogil=True)
@@ -39,7 +40,7 @@ def _pull(
 ) -> None:
     """Rows R over the ReLUs of layer `top` become rows over the inputs; m is even. With `keep` they are noted on their
     way."""
-    below, chord, down = slopes[0], slopes[1], slopes[2]
+    below, chord, down, missed = slopes[0], slopes[1], slopes[2], slopes[3]
     s0, s1, t0, t1 = room[0], room[1], room[2], room[3]
     c = R.shape[1] - 1
     for layer in range(top, -1, -1):
@@ -68,8 +69,8 @@ def _pull(
                     b *= chord[g]
                     second -= b * down[g]
                 s0[q], s1[q] = a, b
-                first += a * biases[g]
-                second += b * biases[g]
+                first += a * biases[g] - abs(a) * missed[g]
+                second += b * biases[g] - abs(b) * missed[g]
             for j in range(width):
                 t0[j], t1[j] = 0.0, 0.0
             q = 0
@@ -111,11 +112,11 @@ def _margin(row: Any, box: Any) -> float:
 
 
 @_jit
-def _relax(size: int, base: int, which: Any, slopes: Any, table: Any) -> int:
+def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any) -> int:
     """The slopes of a layer by its bounds; how many of its neurons may have either sign."""
     count, either = 0, 0
     for i in range(size):
-        low, high = table[0, base + i], table[1, base + i]
+        low, high = (table[0, base + i], table[1, base + i]) if relu else (0.0, 1.0)
         if high <= 0:
             continue
         which[count] = i
@@ -295,7 +296,7 @@ def _badness(shape: Any, weights: Any, biases: Any, conjuncts: Any, ends: Any, r
             row, total = W[i], biases[base + i]
             for j in range(width):
                 total += row[j] * now[j]
-            after[i] = max(total, 0.0)
+            after[i] = max(total, 0.0) if shape[layer, RELU] else total
         for i in range(size, len(after)):
             after[i] = 0.0
         now, after = after, now
@@ -313,10 +314,43 @@ def _badness(shape: Any, weights: Any, biases: Any, conjuncts: Any, ends: Any, r
 
 
 @_jit
+def _forward(
+    shape: Any, weights: Any, biases: Any, slopes: Any, errors: Any, room: Any, box: Any, table: Any, layer: int
+) -> None:
+    """Interval bounds of a layer, and what an execution in float32 may miss its values by, as in contract.py."""
+    size, width, base, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
+    W = weights[start : start + size * width].reshape(size, width)
+    middle, radius = room[0], room[1]
+    before, far = box.shape[1] if layer == 0 else shape[layer - 1, SIZE], 0.0
+    for j in range(width):
+        low, high = 0.0, 0.0
+        if j < before and layer == 0:
+            low, high = box[0, j], box[1, j]
+        elif j < before:
+            low, high = table[0, shape[layer - 1, BASE] + j], table[1, shape[layer - 1, BASE] + j]
+            if shape[layer - 1, RELU]:
+                low, high = max(low, 0.0), max(high, 0.0)
+        middle[j], radius[j] = (low + high) / 2, (high - low) / 2
+        far += abs(middle[j]) + radius[j]
+    for i in range(size):
+        row, g = W[i], base + i
+        center, around, total = biases[g], 0.0, abs(biases[g])
+        for j in range(width):
+            weight, magnitude = row[j], abs(row[j])
+            center += weight * middle[j]
+            around += magnitude * radius[j]
+            total += magnitude * (abs(middle[j]) + radius[j])
+        slopes[3, g] = (errors[0, g] * total + errors[1, g] + errors[2, g] * far) * MISSED
+        table[0, g] = max(table[0, g], center - around - slopes[3, g])
+        table[1, g] = min(table[1, g], center + around + slopes[3, g])
+
+
+@_jit
 def _tables(
     shape: Any,
     weights: Any,
     biases: Any,
+    errors: Any,
     alive: Any,
     slopes: Any,
     room: Any,
@@ -333,13 +367,16 @@ def _tables(
     for layer in range(len(shape)):
         size, width, base, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
         W = weights[start : start + size * width].reshape(size, width)
+        if errors.shape[1]:
+            _forward(shape, weights, biases, slopes, errors, room, box, table, layer)
         m = np.int64(0)
         for i in range(size):
-            if table[0, base + i] < 0 < table[1, base + i]:
+            if shape[layer, RELU] and table[0, base + i] < 0 < table[1, base + i]:
                 row, r0, r1 = W[i], R[m], R[m + 1]
                 for j in range(width):
                     r0[j], r1[j] = row[j], -row[j]
-                r0[c], r1[c] = biases[base + i], -biases[base + i]
+                missed = slopes[3, base + i]
+                r0[c], r1[c] = biases[base + i] - missed, -biases[base + i] - missed
                 chosen[m >> 1] = i
                 m += np.int64(2)
         _pull(shape, weights, biases, alive, slopes, room, seen, R, m, layer - 1, np.int64(0))
@@ -356,7 +393,7 @@ def _tables(
                 shares[g, d] /= max(moved, 1e-300)
             for d in range(n + 1):
                 planes[g, 0, d], planes[g, 1, d] = -r0[d], -r1[d]
-        either[0, layer] = _relax(size, base, alive[layer], slopes, table)
+        either[0, layer] = _relax(size, base, shape[layer, RELU], alive[layer], slopes, table)
         total += either[0, layer]
     return total
 
@@ -511,6 +548,7 @@ def walk(
     shape: Any,
     weights: Any,
     biases: Any,
+    errors: Any,
     conjuncts: Any,
     ends: Any,
     units: Any,
@@ -564,7 +602,9 @@ def walk(
         _copy(boxes[slot], box, 2)
         _copy(tables[slot], table, 2)
         _copy(halves[slot], cuts, depth)
-        total = _tables(shape, weights, biases, alive, slopes, room, seen, R, box, table, planes, shares, either)
+        total = _tables(
+            shape, weights, biases, errors, alive, slopes, room, seen, R, box, table, planes, shares, either
+        )
         least = _refute(
             shape,
             weights,
