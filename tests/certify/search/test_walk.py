@@ -79,13 +79,14 @@ def test_combinations(data):
     np.testing.assert_allclose(found, expected, 1e-6, 1e-9)
 
 
-@given(st.floats(0, 1))
-def test_words(x):
+@given(st.floats(0, 1), st.sampled_from([1, 8, 64]))
+def test_words(x, step):
     from tlverify.certify.search import walk_kernel
 
-    word = walk_kernel._word(x)
-    assert word == words_of(np.array([[x, 1.0]]))[0, 0]
-    assert abs(walk_kernel._meaning(word) - x) <= x / 1024 + 2.0**-30
+    word = walk_kernel._word(x, step)
+    assert word % step == 0
+    assert step > 1 or word == words_of(np.array([[x, 1.0]]))[0, 0]
+    assert abs(walk_kernel._meaning(word) - x) <= x * step / 1024 + 2.0**-30
 
 
 def test_other_networks_are_left_to_numpy():

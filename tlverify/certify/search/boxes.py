@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify.interval.engine import Boxes, Seen, backward, interval_step, rebound
-from tlverify.certify.search.combine import combine, least, weights_of, words_of
+from tlverify.certify.search.combine import ROUGH, combine, least, weights_of, words_of
 from tlverify.certify.search.root import Floats, Ints, Root
 
 Words = npt.NDArray[np.uint16]
@@ -157,9 +157,15 @@ class Bounder:
         lower, upper = self.lower[hard], self.upper[hard]
         rows = np.concatenate([self.conjuncts.coefficients[hard][:, mine], -block.coefficients[hard]], 1)
         constants = np.concatenate([self.conjuncts.constants[hard][:, mine], -block.constants[hard]], 1)
-        weights = weights_of(words_of(combine(rows, constants, lower, upper)))
-        row, constant = np.einsum("bk,bkn->bn", weights, rows), (weights * constants).sum(1)
-        value = least(row, constant, lower, upper)
+        best = combine(rows, constants, lower, upper)
+        weights, value = np.zeros_like(best), np.full(len(hard), -np.inf)
+        for step in ROUGH:
+            again = np.flatnonzero(value <= 0)
+            weights[again] = weights_of(words_of(best[again], step))
+            row = np.einsum("bk,bkn->bn", weights[again], rows[again])
+            constant = (weights[again] * constants[again]).sum(1)
+            slack = SLACK * (np.abs(weights[again] * constants[again]).sum(1) + 1e-300)
+            value[again] = least(row, constant, lower[again], upper[again]) - slack
         again = np.flatnonzero(value <= 0)
         if len(mine) > 1 and len(again):
             own, cut = weights[again, : len(mine)], weights[again, len(mine) :]
@@ -167,8 +173,9 @@ class Bounder:
             joint, _ = self._bound(hard[again], start, (own @ root.bounds[mine])[None])
             row = joint.coefficients[:, 0] - np.einsum("bk,bkn->bn", cut, block.coefficients[hard[again]])
             constant = joint.constants[:, 0] - (cut * block.constants[hard[again]]).sum(1)
-            value[again] = np.maximum(value[again], least(row, constant, lower[again], upper[again]))
-        return weights, value - SLACK * (np.abs(weights * constants).sum(1) + 1e-300)
+            slack = SLACK * (np.abs(weights[again] * constants[again]).sum(1) + 1e-300)
+            value[again] = np.maximum(value[again], least(row, constant, lower[again], upper[again]) - slack)
+        return weights, value
 
     def scores(self, at: Ints) -> tuple[Floats, dict[str, Floats]]:
         """For parts `at`: of each input, what halving it promises (parts, inputs); and the gaps by layer (parts, n)."""

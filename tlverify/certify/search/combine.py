@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 ITERATIONS = 25
 CENTERING = 0.1
 STEP = 0.95  # part of the way to the nearest constraint
+ROUGH = (512, 64, 8, 1)  # units of 1/1024 of a multiplier's fraction: digits that are not needed take no space
 
 
 def least(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
@@ -86,13 +87,13 @@ def _reach(x: Floats, step: Floats) -> Floats:
     return far
 
 
-def words_of(weights: Floats) -> npt.NDArray[np.uint16]:
+def words_of(weights: Floats, step: int = 1) -> npt.NDArray[np.uint16]:
     """Multipliers in the 16 bits of a tree's leaf, scaled so that the largest of each row is near 1; see
-    kernel.tree.short. Those below 2^-30 of the largest become 0."""
+    kernel.tree.short. Those below 2^-30 of the largest become 0, and fractions are multiples of `step`."""
     largest = weights.max(-1, keepdims=True)
     scaled = weights / np.where(largest > 0, largest, 1.0)
     fraction, power = np.frexp(scaled)
-    mantissa = np.round(fraction * 1024)
+    mantissa = np.round(fraction * (1024 // step)) * step
     over = mantissa == 1024
     mantissa, power = np.where(over, 512, mantissa), np.where(over, power + 1, power)
     exponent = power - 10 + 42

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from tlverify.certify.search.boxes import OWN_WIDTH, SMALLEST
-from tlverify.certify.search.combine import CENTERING, ITERATIONS, STEP
+from tlverify.certify.search.combine import CENTERING, ITERATIONS, ROUGH, STEP
 
 DONE, MORE, FOUND, STUCK = 0, 1, 2, 3  # why a walk came back
 NODES, OPEN, WORDS, LEAVES, SEED = 0, 1, 2, 3, 4  # places in `counts`
@@ -131,12 +131,13 @@ def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any)
 
 
 @_jit
-def _word(x: float) -> int:
-    """A multiplier in [0, 1] in 16 bits, as combine.words_of."""
+def _word(x: float, step: int) -> int:
+    """A multiplier in [0, 1] in 16 bits, as combine.words_of, of which the last ones are 0: digits that are not needed
+    take no space in a certificate."""
     if x <= 2.0**-30:
         return 0
     fraction, power = math.frexp(x)
-    mantissa = int(np.rint(fraction * 1024))
+    mantissa = int(np.rint(fraction * (1024 // step))) * step
     if mantissa == 1024:
         mantissa, power = 512, power + 1
     exponent = power - 10 + 42
@@ -409,13 +410,20 @@ def _combined(
         for d in range(n + 1):
             A[k, d] = C[first + k, d] if k < own else -cuts[k - own, d]
     _combine(A, own + depth, box, found, lp, M)
-    for d in range(n + 1):
-        A[0, d] = 0.0
-    for k in range(own + depth):
-        words[place + k] = _word(found[k])
-        found[k] = _meaning(words[place + k])
+    step = ROUGH[0]
+    while True:
         for d in range(n + 1):
-            A[0, d] += found[k] * (C[first + k, d] if k < own else -cuts[k - own, d])
+            A[0, d] = 0.0
+        for k in range(own + depth):
+            words[place + k] = _word(found[k], step)
+            weight = _meaning(words[place + k])
+            for d in range(n + 1):
+                A[0, d] += weight * (C[first + k, d] if k < own else -cuts[k - own, d])
+        if step == 1 or _least(A[0], box) > _margin(A[0], box):
+            break
+        step //= 8
+    for k in range(own + depth):
+        found[k] = _meaning(words[place + k])
 
 
 @_jit
@@ -467,18 +475,22 @@ def _refute(
         if value <= 0 and own + depth > 1:
             _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
             value = _least(A[0, : n + 1], box) - _margin(A[0, : n + 1], box)
-            if value <= 0 and own > 1:  # all inequalities in one: parts of them cancel that were relaxed apart
-                for k in range(own):
-                    for j in range(before + 1):
-                        to = j if j < before else c
-                        R[0, to] = lp[12, k] * conjuncts[first + k, j] + (R[0, to] if k else 0.0)
-                        R[1, to] = 0.0
+            step = ROUGH[1]
+            while value <= 0 and own > 1 and step:  # all in one: parts of them cancel that were relaxed apart
+                for k in range(own + depth):
+                    words[place + k] = _word(lp[12, k], step)
+                for j in range(before + 1):
+                    to = j if j < before else c
+                    R[0, to], R[1, to] = 0.0, 0.0
+                    for k in range(own):
+                        R[0, to] += _meaning(words[place + k]) * conjuncts[first + k, j]
                 _pull(shape, weights, biases, alive, slopes, room, seen, R, np.int64(2), layers - 1, np.int64(0))
                 R[0, n] = R[0, c]
                 for k in range(depth):
                     for d in range(n + 1):
-                        R[0, d] -= lp[12, own + k] * cuts[k, d]
+                        R[0, d] -= _meaning(words[place + own + k]) * cuts[k, d]
                 value = max(value, _least(R[0, : n + 1], box) - _margin(R[0, : n + 1], box))
+                step = 1 if step > 1 else 0
         if value < least:
             least, result[0], result[1] = value, disjunct, place
         place += own + depth
