@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.certify.search.test_input_split import at_least, claim, extremes, net
-from tlverify.certify import certify, kernel
+from tlverify.certify import audit, certificate, certify, kernel
 from tlverify.certify.search import input_split, walk
 from tlverify.certify.search.combine import combine, words_of
 from tlverify.certify.search.input_split import branch
@@ -50,7 +50,9 @@ def test_the_same_tree_as_in_numpy(seed, share, limit, both, semantics):
     low, top = extremes(graph)
     bound = top + share * (top - low)
     other = [at_least(graph, low - 1, 1), at_least(graph, bound)] if both else [at_least(graph, bound, 0, 1)]
-    root, chain = prepared(graph, claim(graph, [at_least(graph, bound)], other).under(semantics))
+    # Two disjuncts, one of them maybe of two inequalities, which must be combined.
+    statement = claim(graph, [at_least(graph, bound)], other).under(semantics)
+    root, chain = prepared(graph, statement)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(input_split, "PHASE_LIMIT", limit)
         expected = last(branch(root, Search()))
@@ -59,6 +61,9 @@ def test_the_same_tree_as_in_numpy(seed, share, limit, both, semantics):
     assert splits(found) == splits(expected)
     for ours, theirs in zip(found.words, expected.words, strict=True):
         assert [len(part) for part in ours] == [len(part) for part in theirs]
+    for proof in (found, expected):
+        data = certificate.proof(statement.digest, *input_split._steps(root, proof))
+        assert audit.accept(root.program, statement.data, data)[0].verdict == "verified"
 
 
 @settings(max_examples=200, deadline=None)

@@ -151,9 +151,10 @@ class Bounder:
     def _combine(self, mine: Ints, hard: Ints) -> tuple[Floats, Floats]:
         """Multipliers of the conjuncts `mine` and the half-spaces in the parts `hard`, and the value that they reach.
 
-        The conjuncts' sum is bounded again as one: parts of them cancel that had to be relaxed apart.
+        The conjuncts' sum is bounded again as one, as the checker does: parts of them cancel that had to be relaxed
+        apart. Mostly that is more than the sum of their bounds, but not always.
         """
-        root, block = self.root, self.block
+        block = self.block
         lower, upper = self.lower[hard], self.upper[hard]
         rows = np.concatenate([self.conjuncts.coefficients[hard][:, mine], -block.coefficients[hard]], 1)
         constants = np.concatenate([self.conjuncts.constants[hard][:, mine], -block.constants[hard]], 1)
@@ -166,16 +167,26 @@ class Bounder:
             constant = (weights[again] * constants[again]).sum(1)
             slack = SLACK * (np.abs(weights[again] * constants[again]).sum(1) + 1e-300)
             value[again] = least(row, constant, lower[again], upper[again]) - slack
-        again = np.flatnonzero(value <= 0)
-        if len(mine) > 1 and len(again):
-            own, cut = weights[again, : len(mine)], weights[again, len(mine) :]
-            start = {name: -(own @ matrix[mine])[None] for name, matrix in root.rows.items()}
-            joint, _ = self._bound(hard[again], start, (own @ root.bounds[mine])[None])
-            row = joint.coefficients[:, 0] - np.einsum("bk,bkn->bn", cut, block.coefficients[hard[again]])
-            constant = joint.constants[:, 0] - (cut * block.constants[hard[again]]).sum(1)
-            slack = SLACK * (np.abs(weights[again] * constants[again]).sum(1) + 1e-300)
-            value[again] = np.maximum(value[again], least(row, constant, lower[again], upper[again]) - slack)
+        if len(mine) > 1:
+            value = self._joint(mine, hard, weights)
+            again = np.flatnonzero(value <= 0)
+            weights[again] = weights_of(words_of(best[again]))
+            value[again] = self._joint(mine, hard[again], weights[again])
         return weights, value
+
+    def _joint(self, mine: Ints, at: Ints, weights: Floats) -> Floats:
+        """The bound of a combination as the checker takes it, in the parts `at`: all inequalities as one."""
+        if not len(at):
+            return np.zeros(0)
+        root, block = self.root, self.block
+        own, cut = weights[:, : len(mine)], weights[:, len(mine) :]
+        start = {name: -(own @ matrix[mine])[None] for name, matrix in root.rows.items()}
+        joint, _ = self._bound(at, start, (own @ root.bounds[mine])[None])
+        row = joint.coefficients[:, 0] - np.einsum("bk,bkn->bn", cut, block.coefficients[at])
+        constant = joint.constants[:, 0] - (cut * block.constants[at]).sum(1)
+        size = np.abs(joint.constants[:, 0]) + (cut * np.abs(block.constants[at])).sum(1)
+        found: Floats = least(row, constant, self.lower[at], self.upper[at]) - SLACK * (size + 1e-300)
+        return found
 
     def scores(self, at: Ints) -> tuple[Floats, dict[str, Floats]]:
         """For parts `at`: of each input, what halving it promises (parts, inputs); and the gaps by layer (parts, n)."""

@@ -31,6 +31,7 @@ PARTS, MEMORY = 1 << 13, 1 << 28  # on the stack, and its bytes
 NODES, WORDS = 1 << 12, 1 << 16  # room in a tree at first
 FIRST, LAST = 64, 4096  # parts between two looks at the clock
 WIDTH = 8  # a row of weights has a multiple of it
+SPARE = 1.01  # what rounding may take from what rounding takes
 KERNEL = "tlverify.certify.search.walk_kernel"
 
 Words = npt.NDArray[np.uint16]
@@ -55,8 +56,9 @@ def _marker() -> Path:
 @dataclass(frozen=True)
 class Chain:
     """Layers in which each one sees the one before it, and the bad set on the last: conjunct k is refuted by
-    rows[k] . value + constants[k] > 0. All layers are ReLUs, but for the last one of a claim about float32. Then neuron
-    g is off by errors[0, g] (|W| |x| + |b|) + errors[1, g] + errors[2, g] |x|_1 at most."""
+    rows[k] . value + constants[k] > 0. All layers are ReLUs, but for the last one of a claim about float32. Neuron g is
+    off by errors[0, g] (|W| |x| + |b|) + errors[1, g] + errors[2, g] |x|_1 at most, what the checker's own rounding may
+    take among it."""
 
     weights: Sequence[Floats]
     biases: Sequence[Floats]
@@ -87,9 +89,17 @@ class Chain:
             if form is None or matrix is None:
                 return None
             rows -= coefficients @ matrix
-            constants -= coefficients @ form.bias
+            constants -= coefficients @ form.bias + np.abs(coefficients) @ _taken(root, name)
         names = [layer.source for layer in layers.layers]
-        return cls(weights, biases, names, [True] * len(names), rows, constants, np.zeros((3, 0)))
+        errors = np.zeros((3, sum(map(len, biases))))
+        errors[1] = np.concatenate([_taken(root, name) for name in names])
+        return cls(weights, biases, names, [True] * len(names), rows, constants, errors)
+
+
+def _taken(root: Root, name: str) -> Floats:
+    """What rounding may take from a bound for each unit of a coefficient on the value."""
+    taken: Floats = SPARE * root.reaches[name][0] if name in root.reaches else np.zeros(root.program.values[name].size)
+    return taken
 
 
 def _rounded(root: Root) -> Chain | None:
@@ -118,18 +128,18 @@ def _rounded(root: Root) -> Chain | None:
             biases.append(root.network.biases.get(name, np.zeros(value.size)))
             names.append(name)
             relus.append(False)
-            errors.append(_errors(value.rounding, value.size))
+            errors.append(_errors(value.rounding, _taken(root, name)))
         last = name
     if len(program.inputs) != 1 or set(root.rows) != {last} or not any(relus) or held.shape[0] != held.shape[1]:
         return None
     return Chain(weights, biases, names, relus, -root.rows[last] @ held, root.bounds, np.concatenate(errors, 1))
 
 
-def _errors(rounding: Rounding | None, size: int) -> Floats:
+def _errors(rounding: Rounding | None, taken: Floats) -> Floats:
     if rounding is None:
-        return np.zeros((3, size))
+        return np.stack([0 * taken, taken, 0 * taken])
     relative, unit = math.ldexp(rounding.relative, -RELATIVE_BITS), math.ldexp(1.0, rounding.tiny_exponent)
-    return np.stack([np.full(size, relative), np.array(rounding.tiny, dtype=float) * unit, np.full(size, unit)])
+    return np.stack([0 * taken + relative, np.array(rounding.tiny, dtype=float) * unit + taken, 0 * taken + unit])
 
 
 def _only(form: Affine, source: int) -> Floats | None:
@@ -201,9 +211,11 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
     # above is the next), its depth in phase splits, and where a leaf's multipliers begin.
     nodes, words = np.zeros((NODES, 4), dtype=np.int64), np.zeros(WORDS, dtype=np.uint16)
     nodes[0] = -1, -1, 0, 0
+    room[1][3] = chain.errors[1]  # of real numbers: the others depend on the part
     counts, best, budget = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1), FIRST
+    errors = chain.errors if chain.errors[0].any() else chain.errors[:, :0]
     network, stack = (
-        (shape, weights, np.concatenate(chain.biases), chain.errors, conjuncts, ends, units),
+        (shape, weights, np.concatenate(chain.biases), errors, conjuncts, ends, units),
         (order, stacked, values, boxes, tables),
     )
     while not search.late():

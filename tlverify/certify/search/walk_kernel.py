@@ -117,7 +117,7 @@ def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any)
     count, either = 0, 0
     for i in range(size):
         low, high = (table[0, base + i], table[1, base + i]) if relu else (0.0, 1.0)
-        if high <= 0:
+        if low < 0 and high <= 0:  # as in interval.relax, also where nothing is between them
             continue
         which[count] = i
         count += 1
@@ -402,9 +402,9 @@ def _tables(
 @_jit
 def _combined(
     A: Any, C: Any, cuts: Any, first: int, own: int, depth: int, box: Any, words: Any, place: int, lp: Any, M: Any
-) -> None:
-    """The best combination of a disjunct's inequalities, rows of C, and the half-spaces of the path, to row 0 of A; its
-    multipliers to `words` and to lp[12]."""
+) -> int:
+    """The best combination of a disjunct's inequalities, rows of C, and the half-spaces of the path, to row 0 of A. Its
+    multipliers are in lp[12], and in `words` to as many digits as will do: what their last digit is worth."""
     n, found = box.shape[1], lp[12]
     for k in range(own + depth):
         for d in range(n + 1):
@@ -422,8 +422,7 @@ def _combined(
         if step == 1 or _least(A[0], box) > _margin(A[0], box):
             break
         step //= 8
-    for k in range(own + depth):
-        found[k] = _meaning(words[place + k])
+    return step
 
 
 @_jit
@@ -473,12 +472,10 @@ def _refute(
             words[place + k] = 0
         words[place + top - first] = 512 + (33 << 10)  # 1
         if value <= 0 and own + depth > 1:
-            _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
+            step = _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
             value = _least(A[0, : n + 1], box) - _margin(A[0, : n + 1], box)
-            step = ROUGH[1]
-            while value <= 0 and own > 1 and step:  # all in one: parts of them cancel that were relaxed apart
-                for k in range(own + depth):
-                    words[place + k] = _word(lp[12, k], step)
+            while own > 1:
+                # All in one, as the checker takes it: parts of them cancel that were relaxed apart.
                 for j in range(before + 1):
                     to = j if j < before else c
                     R[0, to], R[1, to] = 0.0, 0.0
@@ -489,8 +486,12 @@ def _refute(
                 for k in range(depth):
                     for d in range(n + 1):
                         R[0, d] -= _meaning(words[place + own + k]) * cuts[k, d]
-                value = max(value, _least(R[0, : n + 1], box) - _margin(R[0, : n + 1], box))
-                step = 1 if step > 1 else 0
+                value = _least(R[0, : n + 1], box) - _margin(R[0, : n + 1], box)
+                if value > 0 or step == 1:
+                    break
+                step = 1
+                for k in range(own + depth):
+                    words[place + k] = _word(lp[12, k], step)
         if value < least:
             least, result[0], result[1] = value, disjunct, place
         place += own + depth
