@@ -1,10 +1,15 @@
 """Steps of training beside PyTorch and JAX: the same models, parameters and batches, in turns in one run.
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg]
+    PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg] [--threads 2] [--busy]
+    PYTHONPATH=. python benchmarks/training.py --torch PYTHON --growth growth.svg
 
 PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left out. Each framework runs in a process
 of its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one
-step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. `torch best`
+step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. With more
+threads it is the time of the wall, and `native 1` is native with one. `+ MB` is what the first ten steps add to the
+peak memory of a process that has imported the framework. With `--busy` there are twice as many busy processes as
+processors beside it, and the figure is how many times longer that takes. `--growth` is for perceptrons of several
+widths, depths and batches. `torch best`
 has the fused Adam, images in channels-last order, and `torch.compile` for b, e and g, but not a, where it costs more
 than it saves. The losses after ten steps are compared. With `--gpu` plan (CuPy), torch and `torch best` (CUDA graphs by
 `torch.compile(mode="reduce-overhead")`) run on a GPU, all with the interpreter of this script, and times are of the
@@ -22,12 +27,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +54,31 @@ SHAPES = {
     "f": (32, 64, 128),
     "g": (128, 784),
 }
+GROWTH = {
+    "width": [f"mlp-{n}-3-128" for n in (32, 64, 128, 256, 512, 1024)],
+    "depth": [f"mlp-256-{n}-128" for n in (2, 4, 8, 16, 32)],
+    "batch": [f"mlp-256-3-{n}" for n in (8, 32, 128, 512, 2048)],
+}
+"""mlp-WIDTH-LAYERS-BATCH, of 784 inputs and 10 classes"""
 GPU = os.environ.get("BENCHMARK_DEVICE") == "gpu"
-clock = time.perf_counter if GPU else time.process_time
+THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
+clock = time.perf_counter if GPU or THREADS > 1 else time.process_time
 Step = Callable[[], float]
 """One step; the loss before it."""
+
+
+def sizes_of(workload: str) -> tuple[list[int], int]:
+    """Of mlp-WIDTH-LAYERS-BATCH: the sizes of its values, and the batch."""
+    width, layers, count = map(int, workload.split("-")[1:])
+    return [784, *[width] * (layers - 1), 10], count
 
 
 def batch(workload: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     if workload == "e":
         return rng.integers(0, 96, (16, 64)), rng.integers(0, 96, (16, 64))
-    x = rng.random(SHAPES["b" if workload == "g" else workload], np.float32)
+    shape = (sizes_of(workload)[1], 784) if workload.startswith("mlp") else SHAPES[workload]
+    x = rng.random(shape, np.float32)
     y = rng.random((16, 1), np.float32) if workload == "a" else rng.integers(0, 10, len(x))
     return x, y
 
@@ -66,6 +90,9 @@ def our_model(workload: str) -> Any:
     from tlverify import models, nn
 
     relu = nn.ReLU()
+    if workload.startswith("mlp"):
+        sizes = sizes_of(workload)[0]
+        return nn.Sequential(*[p for m, n in pairwise(sizes) for p in (nn.Linear(m, n), relu)][:-1])
     if workload == "a":
         return nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
     if workload in "bg":
@@ -74,8 +101,8 @@ def our_model(workload: str) -> Any:
         first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
         return nn.Sequential(first, relu, second, relu, nn.Flatten(-3), nn.Linear(32 * 14 * 14, 10))
     if workload == "d":
-        sizes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
-        layers = [layer for m, n, s in sizes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), relu)]
+        shapes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
+        layers = [layer for m, n, s in shapes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), relu)]
         return nn.Sequential(*layers, nn.Flatten(-3), nn.Linear(64 * 8 * 8, 10))
     if workload == "e":
         return models.gpt(96, 64, 128, 4, 4)
@@ -120,7 +147,7 @@ def torch_step(workload: str, best: bool) -> Step:
     from torch import nn
     from torch.nn import functional
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
 
     class Last(nn.Module):
         def forward(self, given: Any) -> Any:
@@ -145,16 +172,19 @@ def torch_step(workload: str, best: bool) -> Step:
             return self.norm(x) @ self.embedding.weight.T
 
     relu = nn.ReLU()
-    if workload == "a":
-        model: Any = nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
+    if workload.startswith("mlp"):
+        sizes = sizes_of(workload)[0]
+        model: Any = nn.Sequential(*[p for m, n in pairwise(sizes) for p in (nn.Linear(m, n), relu)][:-1])
+    elif workload == "a":
+        model = nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
     elif workload in "bg":
         model = nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
     elif workload == "c":
         first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
         model = nn.Sequential(first, relu, second, relu, nn.Flatten(), nn.Linear(32 * 14 * 14, 10))
     elif workload == "d":
-        sizes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
-        layers = [layer for m, n, s in sizes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), nn.ReLU())]
+        shapes = ((3, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2))
+        layers = [layer for m, n, s in shapes for layer in (nn.Conv2d(m, n, 3, stride=s, padding=1), nn.ReLU())]
         model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
     elif workload == "e":
         model = Gpt()
@@ -236,7 +266,7 @@ def jax_step(workload: str) -> Step:
     def entropy(logits: Any, y: Any) -> Any:
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1))
 
-    def dense(p: Any, x: Any, names: str) -> Any:
+    def dense(p: Any, x: Any, names: Sequence[str]) -> Any:
         for name in names[:-1]:
             x = jax.nn.relu(linear(p, name, x))
         return linear(p, names[-1], x)
@@ -264,6 +294,9 @@ def jax_step(workload: str) -> Step:
             return jnp.mean(jnp.square(dense(p, x, "02") - y))
         if workload == "b":
             return entropy(dense(p, x, "024"), y)
+        if workload.startswith("mlp"):
+            names = [str(2 * k) for k in range(len(sizes_of(workload)[0]) - 1)]
+            return entropy(dense(p, x, names), y)
         if workload == "g":
             low, high = jnp.clip(x - EPSILON, 0, 1), jnp.clip(x + EPSILON, 0, 1)
             for name in "024":
@@ -322,6 +355,7 @@ def jax_step(workload: str) -> Step:
 
 FRAMEWORKS: dict[str, Callable[[str], Step]] = {
     "native": lambda w: ours(w, "native"),
+    "native 1": lambda w: ours(w, "native"),
     "plan": lambda w: ours(w, "compiled"),
     "torch": lambda w: torch_step(w, False),
     "torch best": lambda w: torch_step(w, True),
@@ -330,46 +364,113 @@ FRAMEWORKS: dict[str, Callable[[str], Step]] = {
 
 
 def child(framework: str, workload: str) -> None:
-    """Ten steps, whose last loss is told; then the processor time of a step, in microseconds, for each line read."""
-    begin = clock()
+    """Ten steps, whose last loss is told; then the time of a step, in microseconds, for each line read."""
+    import_module({"t": "torch", "j": "jax"}.get(framework[0], "tlverify.train.compiled"))
+    before, begin = peak(), clock()
     step = FRAMEWORKS[framework](workload)
     losses = [step() for _ in range(10)]
-    print(json.dumps({"loss": losses[-1], "first": clock() - begin}), flush=True)
+    print(json.dumps({"loss": losses[-1], "first": clock() - begin, "memory": peak() - before}), flush=True)
+    repeats = REPEATS.get(workload, 10)
     for _ in sys.stdin:
         start = clock()
-        for _ in range(REPEATS[workload]):
+        for _ in range(repeats):
             step()
-        print((clock() - start) / REPEATS[workload] * 1e6, flush=True)
+        print((clock() - start) / repeats * 1e6, flush=True)
 
 
-def measure(workload: str, pythons: dict[str, str], rounds: int) -> dict[str, tuple[float, float, float]]:
-    """For each framework the median time of a step, the loss after ten steps, and the seconds those took."""
+def peak() -> float:
+    """Resident memory at most, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Beside so many processes that do not rest."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Of a framework: microseconds of a step, beside busy processes if that was asked for; and from its ten first steps
+    the last loss, the seconds, and the megabytes."""
+
+    time: float
+    busy: float
+    loss: float
+    first: float
+    memory: float
+
+
+def measure(
+    workload: str, pythons: dict[str, str], rounds: int, threads: int = 1, beside: int = 0
+) -> dict[str, Figure]:
+    """For each framework the median time of a step, and what it told of its first ones."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "parameters.npz"
         np.savez(path, **initial(workload))
-        threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-        environment = {**os.environ, **threads, "XLA_FLAGS": flags, "BENCHMARK_PARAMETERS": str(path)}
+
+        def environment(name: str) -> dict[str, str]:
+            count = "1" if name == "native 1" else str(threads)
+            one = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+            names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+            given = {"BENCHMARK_PARAMETERS": str(path), "BENCHMARK_THREADS": str(threads)}
+            return {**os.environ, **dict.fromkeys(names, count), **given, **({} if threads > 1 else {"XLA_FLAGS": one})}
+
         children = {
             name: subprocess.Popen(
                 [python, __file__, "--child", name, "--only", workload],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=environment,
+                env=environment(name),
             )
             for name, python in pythons.items()
         }
         told = {name: json.loads(process.stdout.readline()) for name, process in children.items()}  # type: ignore[union-attr]
-        times: dict[str, list[float]] = {name: [] for name in children}
-        for _ in range(rounds):
-            for name, process in children.items():
-                print(file=process.stdin, flush=True)
-                times[name].append(float(process.stdout.readline()))  # type: ignore[union-attr]
+
+        def times() -> dict[str, float]:
+            found: dict[str, list[float]] = {name: [] for name in children}
+            for _ in range(rounds):
+                for name, process in children.items():
+                    print(file=process.stdin, flush=True)
+                    found[name].append(float(process.stdout.readline()))  # type: ignore[union-attr]
+            return {name: statistics.median(values) for name, values in found.items()}
+
+        quiet = loud = times()
+        if beside:
+            with busy(beside):
+                loud = times()
         for process in children.values():
             process.stdin.close()  # type: ignore[union-attr]
             process.wait()
-    return {name: (statistics.median(times[name]), told[name]["loss"], told[name]["first"]) for name in children}
+    return {name: Figure(quiet[name], loud[name], **told[name]) for name in children}
+
+
+def growth(pythons: dict[str, str], rounds: int, file: Path) -> None:
+    """A plot, and what is in it as text, of the time of a step by width, depth and batch."""
+    from matplotlib import pyplot
+
+    figure, parts = pyplot.subplots(1, len(GROWTH), figsize=(12, 4))
+    for part, (what, workloads) in zip(parts, GROWTH.items(), strict=True):
+        place = {"width": 1, "depth": 2, "batch": 3}[what]
+        sizes, found = [int(w.split("-")[place]) for w in workloads], [measure(w, pythons, rounds) for w in workloads]
+        for name in pythons:
+            part.loglog(sizes, [figures[name].time for figures in found], marker="o", label=name)
+            print(
+                f"{what}  {name}: "
+                + ", ".join(f"{n}: {f[name].time:,.0f} us" for n, f in zip(sizes, found, strict=True))
+            )
+        part.set_xlabel(what)
+    parts[0].set_ylabel("microseconds a step")
+    parts[0].legend()
+    figure.tight_layout()
+    figure.savefig(file)
 
 
 def main() -> None:
@@ -378,6 +479,9 @@ def main() -> None:
     parser.add_argument("--jax", help="interpreter that has JAX")
     parser.add_argument("--only", default=WORKLOADS)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--growth", type=Path, metavar="FILE")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--child", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -385,6 +489,8 @@ def main() -> None:
         child(options.child, options.only)
         return
     pythons = {"native": sys.executable, "plan": sys.executable}
+    if options.threads > 1:
+        pythons = dict.fromkeys(("native", "native 1"), sys.executable)
     if options.torch:
         pythons |= {"torch": options.torch, "torch best": options.torch}
     if options.gpu:
@@ -392,14 +498,20 @@ def main() -> None:
         pythons = dict.fromkeys(("plan", "torch", "torch best"), sys.executable)
     elif options.jax:
         pythons["jax"] = options.jax
+    if options.growth:
+        growth(pythons, options.rounds, options.growth)
+        return
+    beside = 2 * (os.cpu_count() or 1) if options.busy else 0
     for workload in options.only:
-        found = measure(workload, pythons, options.rounds)
-        native, loss, _ = found["plan" if options.gpu else "native"]
-        off = max(abs(other - loss) / abs(loss) for _, other, _ in found.values())
+        found = measure(workload, pythons, options.rounds, options.threads, beside)
+        ours = found["plan" if options.gpu else "native"]
+        off = max(abs(other.loss - ours.loss) / abs(ours.loss) for other in found.values())
         rows = [
-            f"{name} {us:,.1f} us ({us / native:.2f}x, first {first:.1f} s)" for name, (us, _, first) in found.items()
+            f"{name} {f.time:,.1f} us ({f.time / ours.time:.2f}x, first {f.first:.1f} s, + {f.memory:.0f} MB"
+            + (f", busy {f.busy / f.time:.1f}x)" if beside else ")")
+            for name, f in found.items()
         ]
-        print(f"{workload}  {', '.join(rows)}; loss {loss:.6g}, off by {off:.1e}", flush=True)
+        print(f"{workload}  {', '.join(rows)}; loss {ours.loss:.6g}, off by {off:.1e}", flush=True)
 
 
 if __name__ == "__main__":
