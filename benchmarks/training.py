@@ -19,7 +19,7 @@ a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
 c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
 d  CNN 3x32x32, four 3x3 convolutions 32, 32 (stride 2), 64, 64 (stride 2), linear, batch 64
 e  GPT: 4 layers, 128 features, 4 heads, context 64, 96 tokens, batch 16
-f  LSTM 128, 64 steps, batch 32      g  interval bound propagation on b
+f  LSTM 128, 64 steps, batch 32      g  interval bound propagation on b      h  CROWN-IBP on b, half of each
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from typing import Any
 
 import numpy as np
 
-WORKLOADS = "abcdefg"
+WORKLOADS = "abcdefgh"
 RATE, EPSILON = 1e-3, 0.1
-REPEATS = {"a": 2000, "b": 20, "c": 8, "d": 2, "e": 2, "f": 4, "g": 10}
+REPEATS = {"a": 2000, "b": 20, "c": 8, "d": 2, "e": 2, "f": 4, "g": 10, "h": 2}
 SHAPES = {
     "a": (16, 2),
     "b": (128, 784),
@@ -53,6 +53,7 @@ SHAPES = {
     "d": (64, 3, 32, 32),
     "f": (32, 64, 128),
     "g": (128, 784),
+    "h": (128, 784),
 }
 GROWTH = {
     "width": [f"mlp-{n}-3-128" for n in (32, 64, 128, 256, 512, 1024)],
@@ -95,7 +96,7 @@ def our_model(workload: str) -> Any:
         return nn.Sequential(*[p for m, n in pairwise(sizes) for p in (nn.Linear(m, n), relu)][:-1])
     if workload == "a":
         return nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
-    if workload in "bg":
+    if workload in "bgh":
         return nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
     if workload == "c":
         first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
@@ -121,7 +122,11 @@ def ours(workload: str, execution: str) -> Step:
     from tlverify import Trainer, losses, optim
     from tlverify.core import pytree
 
-    loss = losses.IntervalCrossEntropy(EPSILON, ramp=0.0) if workload == "g" else losses.cross_entropy
+    loss: Any = losses.cross_entropy
+    if workload == "g":
+        loss = losses.IntervalCrossEntropy(EPSILON, ramp=0.0)
+    elif workload == "h":
+        loss = losses.CrownCrossEntropy(EPSILON, beta=0.5, ramp=0.0)
     task = "regression" if workload == "a" else "custom"
     settings: Any = {"execution": execution, "backend": "cupy" if GPU else "numpy"}
     trainer = Trainer(our_model(workload), task, optim.Adam(RATE), None if workload == "a" else loss, **settings)
@@ -177,7 +182,7 @@ def torch_step(workload: str, best: bool) -> Step:
         model: Any = nn.Sequential(*[p for m, n in pairwise(sizes) for p in (nn.Linear(m, n), relu)][:-1])
     elif workload == "a":
         model = nn.Sequential(nn.Linear(2, 8), relu, nn.Linear(8, 1))
-    elif workload in "bg":
+    elif workload in "bgh":
         model = nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
     elif workload == "c":
         first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1)
@@ -212,16 +217,44 @@ def torch_step(workload: str, best: bool) -> Step:
                 low, high = layer(low), layer(high)
         return torch.where(y[:, None] == torch.arange(10, device=device), low, high)
 
+    def margins(x: Any) -> Any:
+        low, high = (x - EPSILON).clamp(0, 1), (x + EPSILON).clamp(0, 1)
+        linear, boxes = [layer for layer in model if isinstance(layer, nn.Linear)], [(low, high)]
+        for layer in linear[:-1]:
+            low, high = (boxes[-1][0].relu(), boxes[-1][1].relu()) if len(boxes) > 1 else boxes[0]
+            center, radius = (low + high) / 2, (high - low) / 2
+            center, radius = layer(center), functional.linear(radius, layer.weight.abs())
+            boxes.append((center - radius, center + radius))
+        eye = torch.eye(10, device=device)
+        rows = eye[y][:, None] - eye
+
+        def least(rows: Any, low: Any, high: Any) -> Any:
+            return (rows.relu() * low[:, None]).sum(-1) + (rows.clamp(max=0) * high[:, None]).sum(-1)
+
+        constant, rows = (rows * linear[-1].bias).sum(-1), rows @ linear[-1].weight
+        interval = constant + least(rows, boxes[-1][0].relu(), boxes[-1][1].relu())
+        for layer, (low, high) in zip(linear[-2::-1], boxes[:0:-1], strict=True):
+            down, up = (-low).relu(), high.relu()
+            width = down + up
+            chord = up / torch.where(width == 0, 1.0, width)
+            negative = rows.clamp(max=0)
+            constant = constant + (negative * (chord * down)[:, None]).sum(-1)
+            rows = rows.relu() * (low + high > 0)[:, None] + negative * chord[:, None]
+            constant, rows = constant + (rows * layer.bias).sum(-1), rows @ layer.weight
+        return 0.5 * (constant + least(rows, *boxes[0])) + 0.5 * interval
+
     def loss_of(x: Any, y: Any) -> Any:
         if workload == "a":
             return functional.mse_loss(model(x), y)
+        if workload == "h":
+            return 0.5 * functional.cross_entropy(model(x), y) + 0.5 * functional.cross_entropy(-margins(x), y)
         if workload == "g":
             return 0.5 * functional.cross_entropy(model(x), y) + 0.5 * functional.cross_entropy(bounds(x), y)
         return functional.cross_entropy(model(x).reshape(-1, 96 if workload == "e" else 10), y.reshape(-1))
 
     optimizer = torch.optim.Adam(model.parameters(), RATE, fused=best)
     compiled = loss_of
-    if best and (GPU or workload in "beg"):
+    if best and (GPU or workload in "begh"):
         compiled = torch.compile(loss_of, mode="reduce-overhead" if GPU else None)
 
     def step() -> float:
@@ -289,6 +322,31 @@ def jax_step(workload: str) -> Step:
         inner = jax.nn.gelu(linear(p, f"{name}.linear1", norm(p, f"{name}.norm2", x)), approximate=False)
         return x + linear(p, f"{name}.linear2", inner)
 
+    def margins(p: Any, x: Any, y: Any) -> Any:
+        low, high = jnp.clip(x - EPSILON, 0, 1), jnp.clip(x + EPSILON, 0, 1)
+        boxes = [(low, high)]
+        for name in "02":
+            low, high = map(jax.nn.relu, boxes[-1]) if len(boxes) > 1 else boxes[0]
+            center, radius = (low + high) / 2, (high - low) / 2
+            center, radius = linear(p, name, center), radius @ jnp.abs(p[f"{name}.weight"]).T
+            boxes.append((center - radius, center + radius))
+        rows = jnp.eye(10)[y][:, None] - jnp.eye(10)
+
+        def least(rows: Any, low: Any, high: Any) -> Any:
+            return (jax.nn.relu(rows) * low[:, None]).sum(-1) + (jnp.minimum(rows, 0) * high[:, None]).sum(-1)
+
+        constant, rows = rows @ p["4.bias"], rows @ p["4.weight"]
+        interval = constant + least(rows, *map(jax.nn.relu, boxes[-1]))
+        for name, (low, high) in zip("20", boxes[:0:-1], strict=True):
+            down, up = jax.nn.relu(-low), jax.nn.relu(high)
+            width = down + up
+            chord = up / jnp.where(width == 0, 1.0, width)
+            negative = jnp.minimum(rows, 0)
+            constant = constant + (negative * (chord * down)[:, None]).sum(-1)
+            rows = jax.nn.relu(rows) * (low + high > 0)[:, None] + negative * chord[:, None]
+            constant, rows = constant + rows @ p[f"{name}.bias"], rows @ p[f"{name}.weight"]
+        return 0.5 * (constant + least(rows, *boxes[0])) + 0.5 * interval
+
     def loss_of(p: Any, x: Any, y: Any) -> Any:
         if workload == "a":
             return jnp.mean(jnp.square(dense(p, x, "02") - y))
@@ -307,6 +365,8 @@ def jax_step(workload: str) -> Step:
                     low, high = jax.nn.relu(low), jax.nn.relu(high)
             worst = jnp.where(y[:, None] == jnp.arange(10), low, high)
             return 0.5 * entropy(dense(p, x, "024"), y) + 0.5 * entropy(worst, y)
+        if workload == "h":
+            return 0.5 * entropy(dense(p, x, "024"), y) + 0.5 * entropy(-margins(p, x, y), y)
         if workload in "cd":
             strides = {"0": 1, "2": 2} if workload == "c" else {"0": 1, "2": 2, "4": 1, "6": 2}
             for name, stride in strides.items():
