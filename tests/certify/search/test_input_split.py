@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tlverify.certify import Inequality, box, certify, kernel, prove
 from tlverify.certify.audit import check_all, suited
-from tlverify.certify.search import input_split
+from tlverify.certify.search import machine_code
 from tlverify.certify.search.input_split import Tree, propose_boxes
 from tlverify.certify.search.layers import layers_of
 from tlverify.certify.search.phases import Search
@@ -23,10 +23,10 @@ from tlverify.graph import GraphBuilder, Type, to_bytes
 def engine(request, monkeypatch):
     """Both engines; the second one is for chains of layers only."""
     if request.param == "NumPy":
-        monkeypatch.setattr(input_split, "installed", lambda: False)
+        monkeypatch.setattr(machine_code, "installed", lambda: False)
     else:
         pytest.importorskip("numba")
-        monkeypatch.setattr(input_split, "compiled", lambda: True)
+        monkeypatch.setattr(machine_code, "made", lambda name: True)
     return request.param
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.certify.search.test_input_split import at_least, claim, extremes, net
 from tlverify.certify import audit, certificate, certify, kernel
-from tlverify.certify.search import input_split, walk
+from tlverify.certify.search import input_split, machine_code, walk
 from tlverify.certify.search.combine import combine, words_of
 from tlverify.certify.search.input_split import branch
 from tlverify.certify.search.layers import layers_of
@@ -119,7 +119,7 @@ def test_a_refused_proof_is_searched_for_once_more(monkeypatch):
         return walk.Proof(np.array([-1]), proof.entries, proof.words[:1])
 
     monkeypatch.setattr(walk, "_proof", wrong)
-    monkeypatch.setattr(input_split, "compiled", lambda: True)
+    monkeypatch.setattr(machine_code, "made", lambda name: True)
     (result,) = certify(graph, [statement])
     assert result.verdict == "verified"
     assert "once more in NumPy" in " ".join(result.log)
@@ -127,7 +127,7 @@ def test_a_refused_proof_is_searched_for_once_more(monkeypatch):
 
 def test_claims_about_float32(monkeypatch):
     graph, statement = hard()
-    monkeypatch.setattr(input_split, "compiled", lambda: True)
+    monkeypatch.setattr(machine_code, "made", lambda name: True)
     (result,) = certify(graph, [statement.under("float32")])
     assert result.verdict == "verified"
     assert "machine code" in " ".join(result.log)
@@ -136,7 +136,7 @@ def test_claims_about_float32(monkeypatch):
 
 def test_no_room_for_more_parts(monkeypatch):
     graph, statement = hard()
-    monkeypatch.setattr(input_split, "compiled", lambda: True)
+    monkeypatch.setattr(machine_code, "made", lambda name: True)
     monkeypatch.setattr(walk, "DEPTH", 1)
     (result,) = certify(graph, [statement])
     assert result.verdict == "verified"
@@ -155,7 +155,7 @@ def test_memory_grows_with_the_tree(monkeypatch):
 
 def test_machine_code_is_made_only_for_a_long_search(monkeypatch):
     graph, statement = hard()
-    monkeypatch.setattr(input_split, "compiled", lambda: False)
+    monkeypatch.setattr(machine_code, "made", lambda name: False)
     (result,) = certify(graph, [statement])
     assert result.verdict == "verified"
     assert "machine code" not in " ".join(result.log)

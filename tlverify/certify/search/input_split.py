@@ -21,13 +21,14 @@ from tlverify.certify import certificate
 from tlverify.certify.claim import Claim
 from tlverify.certify.kernel.errors import MAX_TREE_DEPTH
 from tlverify.certify.kernel.program import Program
+from tlverify.certify.search import machine_code
 from tlverify.certify.search.boxes import Block, Bounder, Words, joined
 from tlverify.certify.search.executions import broken
 from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root, halfway, prepare_root
-from tlverify.certify.search.walk import Chain, Proof, compiled, installed, walk
+from tlverify.certify.search.walk import KERNEL, Chain, Proof, walk
 from tlverify.certify.search.witnesses import Witnesses
 from tlverify.certify.tree_writer import tree
 
@@ -80,8 +81,8 @@ def propose_boxes(
 
 def _searched(root: Root, layers: Layers, search: Search) -> Iterator[Floats | Proof]:
     """By machine code if there is some; where it would have to be made first, only for what takes longer than that."""
-    chain, begin = Chain.of(root, layers) if installed() else None, time.perf_counter()
-    if chain is None or not compiled():
+    chain, begin = Chain.of(root, layers) if machine_code.installed() else None, time.perf_counter()
+    if chain is None or not machine_code.made(KERNEL):
         for found in branch(root, search):
             yield found
             if chain is not None and time.perf_counter() - begin > COLD:

@@ -3,16 +3,9 @@ another, for chains of layers. What it finds is checked like any other proof."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
-import platform
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,37 +13,21 @@ import numpy.typing as npt
 
 from tlverify.certify.kernel.contract import RELATIVE_BITS
 from tlverify.certify.kernel.program import Rounding
+from tlverify.certify.search import machine_code
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import Sparse
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Ints, Root
-from tlverify.core.native import cache
 
 DEPTH = 128  # phase splits on one path
 PARTS, MEMORY = 1 << 13, 1 << 28  # on the stack, and its bytes
 NODES, WORDS = 1 << 12, 1 << 16  # room in a tree at first
 FIRST, LAST = 64, 4096  # parts between two looks at the clock
 WIDTH = 8  # a row of weights has a multiple of it
+KERNEL = "walk_kernel"
 SPARE = 1.01  # what rounding may take from what rounding takes
-KERNEL = "tlverify.certify.search.walk_kernel"
 
 Words = npt.NDArray[np.uint16]
-
-
-def installed() -> bool:
-    return find_spec("numba") is not None
-
-
-def compiled() -> bool:
-    """Whether the machine code is there already: to make it takes some ten seconds, once on a machine."""
-    return KERNEL in sys.modules or _marker().exists()
-
-
-def _marker() -> Path:
-    """A file that is made when code was: its name tells of what."""
-    source = Path(__file__).with_name("walk_kernel.py").read_bytes()
-    key = hashlib.sha256(repr((source, version("numba"), sys.version, platform.machine())).encode()).hexdigest()
-    return cache.folder() / f"walk-{key[:32]}"
 
 
 @dataclass(frozen=True)
@@ -164,8 +141,7 @@ class Proof:
 
 def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator[Floats | Proof]:
     """As input_split.branch."""
-    from tlverify.certify.search import walk_kernel as kernel
-
+    kernel = machine_code.load(KERNEL)
     n, sizes, most = len(root.inputs), np.array([len(bias) for bias in chain.biases]), len(chain.constants)
     layers, neurons, widths = len(sizes), int(sizes.sum()), -(-np.array([n, *sizes[:-1]]) // WIDTH) * WIDTH
     # Of each layer its neurons, the length of a row of its weights (padded with zeros), where both begin, and its kind.
@@ -222,10 +198,6 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
         leaves = int(counts[kernel.LEAVES])
         limits = budget, phase_limit, max(2, parts // 32)
         state = kernel.walk(*network, *stack, halves, nodes, words, counts, best, *room, *limits)
-        if budget == FIRST:
-            with contextlib.suppress(OSError):
-                _marker().parent.mkdir(parents=True, exist_ok=True)
-                _marker().touch()
         budget = min(2 * budget, LAST)
         search.leaves += int(counts[kernel.LEAVES]) - leaves
         still = order[: counts[kernel.OPEN]]
