@@ -79,8 +79,10 @@ def tighten(
     leaves: int,
     late: Callable[[], bool],
     safety: float = 1.0,
+    wired: bool = False,
 ) -> tuple[Table, Folding, int]:
-    """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done."""
+    """Bounds of the unstable neurons by trees of up to `leaves` leaves, bottom layers first. Returns the work done.
+    `wired` if machine code may do it."""
     better = Table([], [])
     folding = Folding(layers, box, Noise(ground.program, ground.error))
     work = 0
@@ -88,7 +90,7 @@ def tighten(
         lower, upper = table.lower[k], table.upper[k]
         open_ = np.flatnonzero((lower < 0) & (upper > 0))
         if folding.depth and len(open_) and layer.splittable and not late():
-            relaxation = Relaxation.of(folding.fold(), safety)
+            relaxation = Relaxation.of(folding.fold(wired), safety)
             rows = single(folding.rows(layer.form, layer.source, open_))
             every = np.arange(len(open_))
             corners = [evaluate(relaxation, rows.take(every, s), relaxation.root(len(open_))) for s in (1, -1)]

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tlverify.certify.search import machine_code
 from tlverify.certify.search.fold import Fold, Rows
+from tlverify.certify.search.wires import KERNEL, Wires
 
 SLOPE_ONE = 128  # slopes are multiples of 1/128: what a certificate keeps
 MANTISSA = np.uint32(0xFFFFC000)  # and multipliers have ten bits
@@ -22,6 +24,7 @@ INPUT_ERROR = 2.0**-21  # which are floored once at the inputs, where the longes
 SINGLE = 2.0**-19  # rounding of sums in float32
 SIGN, MINUS_ONE = np.uint32(1 << 31), np.float32(-1).view(np.uint32)
 LEAST = 2.0**-30  # a multiplier below this is 0
+WORTH = 8  # nodes for which machine code is worth a call
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Bounds:
     """A lower bound of each node's row, and what it was made of.
 
     `a` is the coefficient on each neuron's output, `corner` (batch, inputs) in {-1, 1} the minimising t, `z` the
-    neurons' inputs there (both None unless asked for; after `optimize` the corner is one of the last but one duals, and
-    z of no use), `error` what the kernel's roundings and float32 may cost, at most.
+    neurons' inputs there (both None unless asked for; `optimize` has none), `error` what the kernel's roundings and
+    float32 may cost, at most.
     """
 
     lower: Any
@@ -76,6 +79,7 @@ class Relaxation:
 def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool = True) -> Bounds:
     """Bounds of the rows `start`, one for each node."""
     fold, rows = relaxation.fold, relaxation.fold.rows
+    start = _for_each(start, len(nodes.alpha))
     below = nodes.alpha * np.float32(1 / SLOPE_ONE)
     above, intercept = np.empty_like(below), np.empty_like(below)
     above[:], intercept[:] = relaxation.chord, relaxation.intercept
@@ -127,6 +131,10 @@ def optimize(
     relaxation: Relaxation, start: Rows, nodes: Nodes, steps: int, rate: float = 0.25, decay: float = 0.9
 ) -> tuple[Nodes, Bounds]:
     """Projected Adam on the duals, each node's best kept; slopes and multipliers stay as a certificate keeps them."""
+    wires = relaxation.fold.wires
+    if wires is not None and relaxation.fold.size and steps and len(nodes.alpha) >= WORTH:
+        return _by_wires(relaxation, wires, start, nodes, steps, rate, decay)
+    start = _for_each(start, len(nodes.alpha))
     found = evaluate(relaxation, start, nodes)
     if not relaxation.fold.size or not steps:
         return nodes, found
@@ -156,9 +164,40 @@ def optimize(
         dual += move
         np.clip(dual, 0, cap, out=dual)
         kept = _kept(dual, fixed, nodes.phase)
-        corner, found = found.corner, evaluate(relaxation, start, kept, gradient=step < steps)
+        found = evaluate(relaxation, start, kept, gradient=step < steps)
         best_nodes, best = _better(best_nodes, best, kept, found)
-    return best_nodes, replace(best, corner=corner)
+    return best_nodes, replace(best, corner=None, z=None)
+
+
+def _by_wires(
+    relaxation: Relaxation, wires: Wires, start: Rows, nodes: Nodes, steps: int, rate: float, decay: float
+) -> tuple[Nodes, Bounds]:
+    """The same by machine code."""
+    fold, rows, count = relaxation.fold, relaxation.fold.rows, len(nodes.alpha)
+    ends = np.array([(*one, *two) for one, two in zip(fold.ends, wires.ends, strict=True)], np.int64).reshape(-1, 4)
+    reach = np.array([*(ERROR * far for far in fold.reach), INPUT_ERROR * fold.input_reach], np.float32)
+    empty = bool(fold.ends) and fold.ends[-1][0] == fold.ends[-1][1]
+    largest = _largest(start) if empty else np.zeros(len(start.t), np.float32)
+    lower, error = np.empty(count, np.float32), np.empty(count, np.float32)
+    a, beta = np.empty((count, fold.size), np.float32), np.empty((count, fold.size), np.float32)
+    alpha = np.empty((count, fold.size), np.uint8)
+    machine_code.load(KERNEL).optimize(
+        (ends, reach, wires.up.parts, wires.down.parts, wires.inputs.parts),
+        (rows.constant, rows.noise, relaxation.chord, relaxation.intercept),
+        (start.u, start.t, start.constant, largest),
+        (nodes.alpha, nodes.beta, nodes.phase),
+        steps,
+        rate,
+        decay,
+        (lower, error, a, alpha, beta),
+    )
+    lower -= start.noise
+    return Nodes(alpha, beta, nodes.phase), Bounds(lower, a, None, None, error * np.float32(relaxation.safety))
+
+
+def _for_each(start: Rows, count: int) -> Rows:
+    """A row for each node, where there is one for all."""
+    return start if len(start.t) == count else start.take(np.zeros(count, np.intp))
 
 
 def _largest(rows: Rows) -> Any:
@@ -221,6 +260,8 @@ def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
 
 
 def cost(relaxation: Relaxation) -> int:
-    """Multiplications to bound one node, about."""
+    """Multiplications to bound one node, about; machine code does those of sparse matrices half as fast."""
     fold = relaxation.fold
+    if fold.wires is not None:
+        return 2 * fold.wires.area + fold.size + 1
     return fold.t.area + sum(pieces.area for pieces in fold.u) + fold.size + 1

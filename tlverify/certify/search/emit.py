@@ -85,10 +85,9 @@ def pack_tree(layers: Layers, relaxation: Relaxation, tree: Tree, words: npt.NDA
     neurons = sorted({neuron for _, neuron in tree.splits})
     number = {neuron: k for k, neuron in enumerate(neurons)}
     row = {node: r for r, node in enumerate(tree.leaves)}
-    multipliers = encode(tree.duals.beta)
+    paths: list[tuple[int, ...]] = []
     nodes: list[int] = []
     order: list[int] = []  # rows of the leaves
-    given: list[list[npt.NDArray[np.uint16]]] = []
     stack: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     while stack:  # in preorder
         node, path = stack.pop()
@@ -100,7 +99,15 @@ def pack_tree(layers: Layers, relaxation: Relaxation, tree: Tree, words: npt.NDA
         else:
             nodes.append(-1)
             order.append(row[node])
-            given.append([np.concatenate([words[row[node]], multipliers[row[node], list(path)]])])
+            paths.append(path)
+    lengths = [len(path) for path in paths]
+    columns = np.fromiter((neuron for path in paths for neuron in path), np.intp, sum(lengths))
+    multipliers = encode(tree.duals.beta[np.repeat(order, lengths), columns])
+    ends = np.cumsum(lengths).tolist()
+    given = [
+        [np.concatenate([words[r], multipliers[end - length : end]])]
+        for r, length, end in zip(order, lengths, ends, strict=True)
+    ]
     listing, wide, default = _listing(layers, relaxation, tree.duals.alpha, tree.used)
     slopes = _carried(tree.duals.alpha[order][:, wide], tree.used[order][:, wide], default[wide])
     entries = [(layers.layers[fold.layer[n]].source, int(fold.index[n])) for n in neurons]

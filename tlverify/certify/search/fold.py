@@ -21,6 +21,7 @@ from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import dense, through
 from tlverify.certify.search.noise import Noise
 from tlverify.certify.search.pieces import Pieces
+from tlverify.certify.search.wires import Wires
 
 Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
@@ -64,6 +65,7 @@ class Fold:
     `reach[k]` is the sum of |bounds| of the whole layer: what the kernel's rounding of its coefficients costs.
     `input_reach` is the same of the inputs, for coefficients on t: in radii, of which the median is taken.
     `t` is rows.t in pieces, and `u[k]` the part of rows.u that belongs to layer k.
+    `wires` are the same network not folded, if machine code is to bound nodes.
     `worth` is how much it says for a split of a neuron: in a network with local layers less where there are many.
     """
 
@@ -79,6 +81,7 @@ class Fold:
     worth: Single
     t: Pieces
     u: Sequence[Pieces]
+    wires: Wires | None = None
 
     @property
     def size(self) -> int:
@@ -145,8 +148,8 @@ class Folding:
             u[:, starts[key] : starts[key + 1]] += dense(matrix, chosen, self.unstable[key])
         return Rows(t, u, constant, self.noise.at(name)[chosen])
 
-    def fold(self) -> Fold:
-        """What is left of the layers so far."""
+    def fold(self, wired: bool = False) -> Fold:
+        """What is left of the layers so far; `wired` if machine code is to bound many nodes of it."""
         counts = [len(index) for index in self.unstable]
         starts = np.cumsum([0, *counts]).tolist()
         total = starts[-1]
@@ -171,7 +174,13 @@ class Folding:
             worth /= np.sqrt(np.array(counts, dtype=np.float32)[layer])
         rows, far = Rows(t, u, constant, noise), self._input_reach()
         pieces = [Pieces.of(u[a:b, :a]) for a, b in ends]
-        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, far, worth, Pieces.of(t), pieces)
+        wires = self.wires() if wired and self.layers.local else None
+        return Fold(rows, ends, layer, index, lower, upper, splittable, reach, far, worth, Pieces.of(t), pieces, wires)
+
+    def wires(self) -> Wires:
+        """The layers so far, not folded."""
+        alive = [np.concatenate(pair) for pair in zip(self.unstable, self.active, strict=True)]
+        return Wires.of([layer.form for layer in self.layers.layers], alive, self.box.radius)
 
     def _input_reach(self) -> float:
         box = self.box

@@ -4,6 +4,7 @@ machine: what was made is kept in the cache folder."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import platform
@@ -26,6 +27,7 @@ def made(name: str) -> bool:
     return f"{__package__}.{name}" in sys.modules or (installed() and _marker(name).exists())
 
 
+@functools.cache
 def load(name: str) -> Any:
     """The module. Its functions are compiled when they are called, if they are not in the cache folder."""
     import numba

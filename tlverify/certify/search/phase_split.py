@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, cost, optimize
+from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, cost, evaluate, optimize
 from tlverify.certify.search.fold import Rows
 from tlverify.certify.search.tighten import Tree, hopeless
 
@@ -21,7 +21,10 @@ PATIENCE = 16  # and not before this part of the limit
 REFRESH_DEPTH = 8  # at every so many fixed phases, the multipliers get
 REFRESH_STEPS = 16  # steps of Adam
 STUCK_STEPS = 200  # of Adam, for a leaf that cannot be split
-CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples
+ROOM = 1024  # leaves for which the first arrays have room
+CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples: of each
+OFTEN = 4096  # of the first nodes, and then
+SELDOM = 8  # of every so many
 
 Points = npt.NDArray[np.float32]
 
@@ -36,33 +39,74 @@ class Outcome:
     open_leaves: int
 
 
-@dataclass
 class _Pool:
-    """Open leaves: node number, bound, next neuron and the coefficient on its output, duals."""
+    """Open leaves: node number, bound, next neuron and the coefficient on its output, duals. Rows of arrays that have
+    room for more, so that few are copied when some are taken out and others put in."""
 
-    node: Any
-    lower: Any
-    branch: Any
-    output: Any
-    duals: Nodes
+    def __init__(self, empty: Nodes) -> None:
+        self.size = 0
+        self._rows: list[Any] = [
+            np.zeros(0, np.intp),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.intp),
+            np.zeros(0, np.float32),
+            empty.alpha,
+            empty.beta,
+            empty.phase,
+        ]
 
-    def split(self, chosen: Any) -> tuple[_Pool, _Pool]:
-        rest = np.ones(len(self.node), bool)
-        rest[chosen] = False
-        return self._take(chosen), self._take(rest)
+    @property
+    def lower(self) -> Any:
+        return self._rows[1][: self.size]
 
-    def _take(self, index: Any) -> _Pool:
-        return _Pool(
-            self.node[index], self.lower[index], self.branch[index], self.output[index], self.duals.take(index)
-        )
+    def put(self, node: Any, lower: Any, branch: Any, output: Any, duals: Nodes) -> None:
+        new = (node, lower, branch, output, duals.alpha, duals.beta, duals.phase)
+        size = self.size + len(node)
+        if size > len(self._rows[0]):
+            self._rows = [_grown(row, self.size, max(ROOM, 3 * size // 2)) for row in self._rows]
+        for row, part in zip(self._rows, new, strict=True):
+            row[self.size : size] = part
+        self.size = size
 
-    def join(self, other: _Pool) -> _Pool:
-        def both(name: str, one: Any, two: Any) -> Any:
-            return np.concatenate([getattr(one, name), getattr(two, name)])
+    def take(self, chosen: Any) -> tuple[Any, Any, Any, Nodes]:
+        """The leaves of those numbers leave the pool: their nodes, neurons, outputs and duals. The last ones take their
+        places."""
+        node, _, branch, output, *duals = (row[chosen] for row in self._rows)
+        size = self.size - len(chosen)
+        gone = np.zeros(self.size, bool)
+        gone[chosen] = True
+        holes, last = np.flatnonzero(gone[:size]), size + np.flatnonzero(~gone[size:])
+        for row in self._rows:
+            row[holes] = row[last]
+        self.size = size
+        return node, branch, output, Nodes(*duals)
 
-        node, lower, branch, output = (both(name, self, other) for name in ("node", "lower", "branch", "output"))
-        duals = Nodes(*(both(name, self.duals, other.duals) for name in ("alpha", "beta", "phase")))
-        return _Pool(node, lower, branch, output, duals)
+
+@dataclass(frozen=True)
+class _Closed:
+    """Some closed leaves, in little room: multipliers and phases where these are fixed, a bit for each slope that
+    matters."""
+
+    numbers: Any
+    alpha: Any
+    rows: Any
+    columns: Any
+    beta: Any
+    phase: Any
+    used: Any
+
+    @classmethod
+    def of(cls, numbers: Any, duals: Nodes, a: Any) -> _Closed:
+        rows, columns = np.nonzero(duals.phase)
+        beta, phase = duals.beta[rows, columns], duals.phase[rows, columns]
+        used = np.packbits((a > 0) & (duals.phase == 0), axis=1)
+        return cls(numbers, duals.alpha, rows.astype(np.int32), columns.astype(np.int32), beta, phase, used)
+
+
+def _grown(row: Any, size: int, room: int) -> Any:
+    larger = np.empty((room, *row.shape[1:]), row.dtype)
+    larger[:size] = row[:size]
+    return larger
 
 
 def refute(
@@ -81,72 +125,70 @@ def refute(
     `candidates` is shown corners (count, inputs) where the row may be negative; the search ends when it returns True.
     `watch` is told the least bound of the open leaves and their number, before each batch is split.
     """
-    closed: list[tuple[Any, Nodes, Any]] = []
+    closed: list[_Closed] = []
     splits: list[tuple[int, int]] = []
     root = relaxation.root(1)
-    pool = _Pool(
-        np.zeros(0, np.intp),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.intp),
-        np.zeros(0, np.float32),
-        root.take(slice(0)),
-    )
-    bounded = 0
+    pool = _Pool(root.take(slice(0)))
+    bounded, turn = 0, 0
     stopped = False
 
     def take(nodes: Nodes, numbers: Any, own_steps: int) -> None:
-        nonlocal pool, bounded, stopped
-        kept, found = optimize(relaxation, row.take(np.zeros(len(numbers), np.intp)), nodes, own_steps)
+        nonlocal bounded, stopped, turn
+        kept, found = optimize(relaxation, row, nodes, own_steps)
         bounded += len(numbers)
         done = found.lower > found.error
         if done.any():
-            closed.append((numbers[done], kept.take(done), ((found.a > 0) & (kept.phase == 0))[done]))
+            closed.append(_Closed.of(numbers[done], kept.take(done), found.a[done]))
         score = branch_score(relaxation, found, kept)
         best = score.argmax(1) if score.shape[1] else np.zeros(len(numbers), np.intp)
         output = found.a[np.arange(len(best)), best] if score.shape[1] else np.zeros(len(best), np.float32)
         branch = np.where(score.max(1, initial=-1) >= 0, best, -1)
         left = ~done
-        worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
-        stopped = stopped or bool(len(worst) and candidates(found.corner[worst]))
+        turn += 1
+        if not stopped and left.any() and (bounded < OFTEN or turn % SELDOM == 0):
+            worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
+            stopped = candidates(evaluate(relaxation, row, kept.take(worst)).corner)
         stuck = left & (branch < 0)  # every phase is fixed: all that is left is to find the multipliers
         if stuck.any() and own_steps < STUCK_STEPS:
             left &= ~stuck
             take(kept.take(stuck), numbers[stuck], STUCK_STEPS)
         elif stuck.any():
             stopped = True
-        fresh = _Pool(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
-        pool = pool.join(fresh)
+        pool.put(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
 
     take(root, np.zeros(1, np.intp), root_steps)
     first = float(pool.lower.min(initial=0))
     look = max(64.0, LOOK / cost(relaxation), limit / PATIENCE if isfinite(limit) else 0.0)
     room = MEMORY // max(1, 6 * relaxation.fold.size)
-    while len(pool.node) and not stopped and bounded < limit and not late():
-        watch(float(pool.lower.min()), len(pool.node))
+    while pool.size and not stopped and bounded < limit and not late():
+        watch(float(pool.lower.min()), pool.size)
         if bounded >= look:
             look = 2 * bounded
-            if len(pool.node) < room // 2 and hopeless(first, float(pool.lower.min()), 0.0, bounded / 2, limit / 2):
+            if pool.size < room // 2 and hopeless(first, float(pool.lower.min()), 0.0, bounded / 2, limit / 2):
                 break
-        count = min(BATCH, len(pool.node))
-        if count < len(pool.node):
-            key = pool.lower if len(pool.node) < room // 2 else -pool.lower
+        count = min(BATCH, pool.size)
+        if count < pool.size:
+            key = pool.lower if pool.size < room // 2 else -pool.lower
             chosen = np.argpartition(key, count - 1)[:count]
         else:
             chosen = np.arange(count)
-        parent, pool = pool.split(chosen)
+        parent, neuron, output, duals = pool.take(chosen)
         made = len(splits) + np.arange(count)
-        splits += list(zip(parent.node.tolist(), parent.branch.tolist(), strict=True))
-        both, numbers = (
-            children(parent.duals, parent.branch, parent.output),
-            np.concatenate([2 * made + 1, 2 * made + 2]),
-        )
+        splits += list(zip(parent.tolist(), neuron.tolist(), strict=True))
+        both, numbers = children(duals, neuron, output), np.concatenate([2 * made + 1, 2 * made + 2])
         deep = (both.phase != 0).sum(1) % REFRESH_DEPTH == 0
         for part, own_steps in ((~deep, steps), (deep, REFRESH_STEPS)):
             if part.any():
                 take(both.take(part), numbers[part], own_steps)
-    if len(pool.node):
-        return Outcome(None, float(pool.lower.min()), bounded, len(pool.node))
-    duals = Nodes(*(np.concatenate([getattr(n, part) for _, n, _ in closed]) for part in ("alpha", "beta", "phase")))
-    leaves = np.concatenate([numbers for numbers, *_ in closed]).tolist()
-    used = np.concatenate([used for *_, used in closed])
-    return Outcome(Tree(splits, leaves, duals, used), 0.0, bounded, 0)
+    if pool.size:
+        return Outcome(None, float(pool.lower.min()), bounded, pool.size)
+    leaves = np.concatenate([part.numbers for part in closed]).tolist()
+    alpha, used = np.concatenate([part.alpha for part in closed]), np.concatenate([part.used for part in closed])
+    beta, phase = np.zeros(alpha.shape, np.float32), np.zeros(alpha.shape, np.int8)
+    first = 0
+    for part in closed:
+        place = first + part.rows, part.columns
+        beta[place], phase[place] = part.beta, part.phase
+        first += len(part.numbers)
+    used = np.unpackbits(used, axis=1, count=alpha.shape[1]).view(bool)
+    return Outcome(Tree(splits, leaves, Nodes(alpha, beta, phase), used), 0.0, bounded, 0)

@@ -6,6 +6,7 @@ tightening before it did.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -29,6 +30,7 @@ from tlverify.certify.search.phase_split import Outcome, Points, refute
 from tlverify.certify.search.planes import Plane, beside, plane_beside
 from tlverify.certify.search.planes import attack as attack_ball
 from tlverify.certify.search.progress import Search as Search
+from tlverify.certify.search.wires import ready
 
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
 LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
@@ -37,7 +39,9 @@ ROOT_STEPS = 20
 COMBINE_STEPS = 12
 LOCAL_SHARE = 4  # in a network with local layers, where trees gain less, branch and bound may cost so many times theirs
 MANY = 10  # layers, as of max pooling, from which intervals alone are tried first
-FUTILE = 0.1  # and if the last trees gained less than this part of the root's bound, they are the last
+FUTILE = 0.1  # and if the last trees gained less than this part of the root's bound, they are the last;
+FUTILE_WIRED = 0.03  # or than this one, where machine code makes them,
+LAST = 128  # and with so many leaves they are in any case
 ATTACK = (48, 20)  # ascents and their steps
 ORDERED = 2  # points of an attack for which orders of summation are tried
 
@@ -73,15 +77,19 @@ def _rounds(
     search.log.append(f"crown: unstable {table.unstable}")
     work, before = 0.0, -inf
     for number in range(-1, len(LEAVES)):
+        wired = number >= 0 and layers.local and ready(search.deadline - time.perf_counter())
         if number >= 0:
             table, folding, spent = tighten(
-                ground, layers, box, table, samples, steps, LEAVES[number], search.late, safety
+                ground, layers, box, table, samples, steps, LEAVES[number], search.late, safety, wired
             )
             work += spent
             search.log.append(f"trees of {LEAVES[number]}: unstable {table.unstable}, work {spent:.2g}")
-        root = Root.of(folding, goals, region, safety)
+        root = Root.of(folding, goals, region, safety, wired)
         lower = float(root.bounds.lower.min())
-        last = number == len(LEAVES) - 1 or (layers.local and lower - before < FUTILE * abs(before))
+        last = number == len(LEAVES) - 1
+        if layers.local and number >= 0:
+            futile = FUTILE_WIRED if wired else FUTILE
+            last = last or LEAVES[number] >= LAST or lower - before < futile * abs(before)
         allowed = inf if last else max(FIRST_WORK, work * (LOCAL_SHARE if layers.local else 1))
         before = lower
         found, point = _close(layers, root, goals, region, allowed, search, steps)
@@ -123,8 +131,8 @@ class Root:
     planes: list[Plane]
 
     @classmethod
-    def of(cls, folding: Folding, goals: list[Goal], region: Region, safety: float) -> Root:
-        relaxation = Relaxation.of(folding.fold(), safety)
+    def of(cls, folding: Folding, goals: list[Goal], region: Region, safety: float, wired: bool = False) -> Root:
+        relaxation = Relaxation.of(folding.fold(wired), safety)
         combined = [combine(relaxation, refutation(folding, goal)) for goal in goals]
         planes = [] if region.ball is None else [plane_beside(region.ball, folding.layers, goal) for goal in goals]
         if planes:
