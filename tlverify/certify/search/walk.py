@@ -139,12 +139,11 @@ class Proof:
     words: Sequence[Sequence[Any]]
 
 
-def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator[Floats | Proof]:
-    """As input_split.branch."""
-    kernel = machine_code.load(KERNEL)
-    n, sizes, most = len(root.inputs), np.array([len(bias) for bias in chain.biases]), len(chain.constants)
-    layers, neurons, widths = len(sizes), int(sizes.sum()), -(-np.array([n, *sizes[:-1]]) // WIDTH) * WIDTH
-    # Of each layer its neurons, the length of a row of its weights (padded with zeros), where both begin, and its kind.
+def network_of(root: Root, chain: Chain) -> tuple[Any, ...]:
+    """As the machine code takes it: of each layer its neurons, the length of a row of its weights (padded with zeros),
+    where both begin, and its kind; weights, biases, errors, conjuncts, the disjuncts' ends, and units of the inputs."""
+    sizes, before = np.array([len(bias) for bias in chain.biases]), len(root.inputs)
+    widths = -(-np.array([before, *sizes[:-1]]) // WIDTH) * WIDTH
     starts = np.cumsum(sizes * widths) - sizes * widths
     shape = np.stack([sizes, widths, np.cumsum(sizes) - sizes, starts, np.array(chain.relus)], 1)
     weights = np.zeros(int((sizes * widths).sum()))
@@ -153,17 +152,16 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
     conjuncts = np.concatenate([chain.rows, chain.constants[:, None]], 1)  # every row ends with its constant
     ends = np.cumsum([len(mine) for mine in root.disjuncts])
     units = np.array([2.0 ** root.exponents[name] for name, _ in root.inputs])
-    # Open parts: their slots in order, and in a slot the node, a bound that its parent had, the ends of inputs and of
-    # neurons, and half-spaces >= 0 of the phases on its path.
-    parts = max(64, min(PARTS, MEMORY // (8 * (2 * neurons + DEPTH * (n + 1)))))
-    order, stacked, values = np.arange(parts), np.zeros(parts, dtype=np.int64), np.full(parts, -np.inf)
-    boxes, tables = np.zeros((parts, 2, n)), np.zeros((parts, 2, neurons))
-    halves = np.zeros((parts, DEPTH, n + 1))
-    for side, found in enumerate((root.boxes.lower, root.boxes.upper)):
-        boxes[0, side] = np.concatenate([found[name][0] for name in root.program.inputs])
-        tables[0, side] = np.concatenate([found[name][0] for name in chain.names])
-    # Room for the part that is worked on.
-    widest, rows = int(max(sizes.max(), widths.max(), n)) + 1, most + DEPTH
+    errors = chain.errors if chain.errors[0].any() else chain.errors[:, :0]
+    return shape, weights, np.concatenate(chain.biases), errors, conjuncts, ends, units
+
+
+def room_of(network: tuple[Any, ...], chain: Chain) -> tuple[Any, ...]:
+    """Room for the part that is worked on."""
+    shape, n, most = network[0], len(network[-1]), len(chain.constants)
+    sizes, widths = shape[:, 0], shape[:, 1]
+    layers, neurons, rows = len(sizes), int(sizes.sum()), most + DEPTH
+    widest = int(max(sizes.max(), widths.max(), n)) + 1
     room = (
         np.zeros((layers, widest), dtype=np.int64),  # which neurons are not 0, and how many
         np.zeros((4, neurons)),  # slopes of their lower and upper bounds, where that one is 0, and errors
@@ -175,25 +173,36 @@ def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator
         np.zeros((DEPTH, n + 1)),
         np.zeros((neurons, 2, n + 1)),  # what a phase says of the inputs, first of that below
         np.zeros((neurons, n)),  # the inputs' shares in a neuron's range
-        np.zeros(
-            (3, max(layers, int(sizes.max()), 3)), dtype=np.int64
-        ),  # how many may have either sign; which; a result
+        np.zeros((3, max(layers, int(sizes.max()), 3)), np.int64),  # how many may have either sign; which; a result
         np.zeros((15, max(rows, 2 * n + 1))),
         np.zeros((n + 1, n + 1)),
         np.zeros((2, n)),
         np.zeros((2, neurons)),
     )
+    room[1][3] = chain.errors[1]  # of real numbers: the others depend on the part
+    return room
+
+
+def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator[Floats | Proof]:
+    """As input_split.branch."""
+    kernel, network = machine_code.load(KERNEL), network_of(root, chain)
+    room, ends, n, most = room_of(network, chain), network[5], len(root.inputs), len(chain.constants)
+    neurons = sum(map(len, chain.biases))
+    # Open parts: their slots in order, and in a slot the node, a bound that its parent had, the ends of inputs and of
+    # neurons, and half-spaces >= 0 of the phases on its path.
+    parts = max(64, min(PARTS, MEMORY // (8 * (2 * neurons + DEPTH * (n + 1)))))
+    order, stacked, values = np.arange(parts), np.zeros(parts, dtype=np.int64), np.full(parts, -np.inf)
+    boxes, tables = np.zeros((parts, 2, n)), np.zeros((parts, 2, neurons))
+    halves = np.zeros((parts, DEPTH, n + 1))
+    for side, found in enumerate((root.boxes.lower, root.boxes.upper)):
+        boxes[0, side] = np.concatenate([found[name][0] for name in root.program.inputs])
+        tables[0, side] = np.concatenate([found[name][0] for name in chain.names])
     # Of each node: what it splits (an input, or the number of inputs + a neuron; -1 nothing), its half below (that
     # above is the next), its depth in phase splits, and where a leaf's multipliers begin.
     nodes, words = np.zeros((NODES, 4), dtype=np.int64), np.zeros(WORDS, dtype=np.uint16)
     nodes[0] = -1, -1, 0, 0
-    room[1][3] = chain.errors[1]  # of real numbers: the others depend on the part
     counts, best, budget = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1), FIRST
-    errors = chain.errors if chain.errors[0].any() else chain.errors[:, :0]
-    network, stack = (
-        (shape, weights, np.concatenate(chain.biases), errors, conjuncts, ends, units),
-        (order, stacked, values, boxes, tables),
-    )
+    stack = order, stacked, values, boxes, tables
     while not search.late():
         leaves = int(counts[kernel.LEAVES])
         limits = budget, phase_limit, max(2, parts // 32)
