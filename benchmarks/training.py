@@ -62,6 +62,7 @@ GROWTH = {
 }
 """mlp-WIDTH-LAYERS-BATCH, of 784 inputs and 10 classes"""
 GPU = os.environ.get("BENCHMARK_DEVICE") == "gpu"
+WARM = 1.0  # seconds of steps that are not counted, once all frameworks have compiled
 THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
 clock = time.perf_counter if GPU or THREADS > 1 else time.process_time
 Step = Callable[[], float]
@@ -430,8 +431,12 @@ def child(framework: str, workload: str) -> None:
     step = FRAMEWORKS[framework](workload)
     losses = [step() for _ in range(10)]
     print(json.dumps({"loss": losses[-1], "first": clock() - begin, "memory": peak() - before}), flush=True)
-    repeats = REPEATS.get(workload, 10)
+    repeats, warm = REPEATS.get(workload, 10), False
     for _ in sys.stdin:
+        begin = time.perf_counter()
+        while not warm and time.perf_counter() < begin + WARM:
+            step()
+        warm = True
         start = clock()
         for _ in range(repeats):
             step()

@@ -25,7 +25,7 @@ from tlverify.core.native.memory import address, aligned
 LINE = 128  # bytes of a box, so that no two share a line of the cache
 PATIENCE = 2000  # looks into a box, or at a count, before somebody else may have the processor
 LOOKS = 6000  # before a thread sleeps
-FIRST_PAUSE, LAST_PAUSE = 32, 512  # runs on one thread before the others are tried again
+PAUSE = 6  # times as long as the last run with the others it goes without them, where these only hinder
 
 _lock = threading.Lock()  # of who gives out jobs, until they are done: a box holds one
 _boxes: list[Any] = []
@@ -148,24 +148,21 @@ class Pace:
     together: deque[float] = field(default_factory=lambda: deque(maxlen=3))
     alone: deque[float] = field(default_factory=lambda: deque(maxlen=3))
     best: float = inf  # of those together
-    left: int = 0  # runs alone before the others are tried again
-    pause: int = FIRST_PAUSE
+    left: float = 0.0  # seconds of runs alone before the others are tried again
 
     def choose(self) -> bool:
         """Whether the next run is to be together."""
-        self.left -= 1
-        return self.left < 0
+        return self.left <= 0
 
     def note(self, together: bool, seconds: float) -> None:
         if not together:
             self.alone.append(seconds)
+            self.left -= seconds
             return
         self.together.append(seconds)
         self.best = min(self.best, seconds)
         if len(self.together) == 3 and min(self.together) > min(self.alone, default=self.threads * self.best):
-            self.left, self.pause = self.pause, min(2 * self.pause, LAST_PAUSE)
-        else:
-            self.pause = FIRST_PAUSE
+            self.left = PAUSE * seconds
 
 
 def _ends() -> tuple[int, int]:
