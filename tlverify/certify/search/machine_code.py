@@ -32,8 +32,12 @@ def load(name: str) -> Any:
     """The module. Its functions are compiled when they are called, if they are not in the cache folder."""
     import numba
 
+    before = numba.config.CACHE_DIR  # others may compile as well
     numba.config.CACHE_DIR = str(cache.folder().parent / "numba")
-    module = importlib.import_module(f"{__package__}.{name}")
+    try:
+        module = importlib.import_module(f"{__package__}.{name}")
+    finally:
+        numba.config.CACHE_DIR = before
     with contextlib.suppress(OSError):
         _marker(name).parent.mkdir(parents=True, exist_ok=True)
         _marker(name).touch()
