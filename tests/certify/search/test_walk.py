@@ -84,6 +84,7 @@ def test_combinations(data):
     np.testing.assert_allclose(found, expected, 1e-6, 1e-9)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.sampled_from([1, 8, 64]))
 def test_words(x, step):
     from tlverify.certify.search import walk_kernel
