@@ -487,7 +487,7 @@ def measure(
             given = {"BENCHMARK_PARAMETERS": str(path), "BENCHMARK_THREADS": str(threads)}
             return {**os.environ, **dict.fromkeys(names, count), **given, **({} if threads > 1 else {"XLA_FLAGS": one})}
 
-        children = {
+        children: dict[str, Any] = {  # with pipes, whatever their type says
             name: subprocess.Popen(
                 [python, __file__, "--child", name, "--only", workload],
                 stdin=subprocess.PIPE,
@@ -497,14 +497,14 @@ def measure(
             )
             for name, python in pythons.items()
         }
-        told = {name: json.loads(process.stdout.readline()) for name, process in children.items()}  # type: ignore[union-attr]
+        told = {name: json.loads(process.stdout.readline()) for name, process in children.items()}
 
         def times() -> dict[str, float]:
             found: dict[str, list[float]] = {name: [] for name in children}
             for _ in range(rounds):
                 for name, process in children.items():
                     print(file=process.stdin, flush=True)
-                    found[name].append(float(process.stdout.readline()))  # type: ignore[union-attr]
+                    found[name].append(float(process.stdout.readline()))
             return {name: statistics.median(values) for name, values in found.items()}
 
         quiet = loud = times()
@@ -512,7 +512,7 @@ def measure(
             with busy(beside):
                 loud = times()
         for process in children.values():
-            process.stdin.close()  # type: ignore[union-attr]
+            process.stdin.close()
             process.wait()
     return {name: Figure(quiet[name], loud[name], **told[name]) for name in children}
 

@@ -128,7 +128,9 @@ def change(node: ast.AST, variant: int) -> str:
     if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp):
         choices = SWAPS.get(type(node.op), [])
         if variant < len(choices):
-            before, node.op = type(node.op).__name__, choices[variant]()  # type: ignore[assignment]
+            before = type(node.op).__name__
+            changed: Any = node  # whose kind of operator depends on its own kind
+            changed.op = choices[variant]()
             return f"{before} -> {choices[variant].__name__}"
         if variant == 2 and isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv | ast.RShift):
             node.left = ast.UnaryOp(ast.USub(), node.left)  # of what is rounded down, less by one now and then
@@ -251,7 +253,7 @@ def covering(found: dict[str, tuple[float, list[Place]]]) -> dict[Place, list[st
     for test in sorted(found, key=lambda test: found[test][0]):
         result[("", "")].append(test)
         for place in found[test][1]:
-            result[tuple(place)].append(test)  # type: ignore[index]
+            result[(place[0], place[1])].append(test)
     return result
 
 

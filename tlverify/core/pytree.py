@@ -91,7 +91,7 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
-    kind = type(tree)
+    kind: Any = type(tree)
     if kind in _PLAIN:
         leaves.append(tree)
         return LEAF
@@ -107,7 +107,7 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return TreeDef(type(None))
     registered = getattr(kind, _MARK, None)  # of a subclass: the class that was registered
     if registered is not None:
-        keys, names = _fields(kind)  # type: ignore[arg-type]
+        keys, names = _fields(kind)
         static = tuple([(name, getattr(tree, name)) for name in names])
         return TreeDef(registered, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
     leaves.append(tree)

@@ -80,7 +80,7 @@ def test_combinations(data):
     expected = combine(A[None], c[None], lower[None], upper[None])[0]
     found, lp = np.zeros(rows), np.zeros((15, rows + 2 * n + 2))
     box, whole = np.stack([lower, upper]), np.concatenate([A, c[:, None]], 1)
-    walk_kernel._combine(whole.copy(), rows, box, found, lp, np.zeros((n + 1, n + 1)))
+    walk_kernel.combine_one(whole.copy(), rows, box, found, lp, np.zeros((n + 1, n + 1)))
     np.testing.assert_allclose(found, expected, 1e-6, 1e-9)
 
 
@@ -89,10 +89,10 @@ def test_combinations(data):
 def test_words(x, step):
     from tlverify.certify.search import walk_kernel
 
-    word = walk_kernel._word(x, step)
+    word = walk_kernel.word_of(x, step)
     assert word % step == 0
     assert step > 1 or word == words_of(np.array([[x, 1.0]]))[0, 0]
-    assert abs(walk_kernel._meaning(word) - x) <= x * step / 1024 + 2.0**-30
+    assert abs(walk_kernel.meaning_of(word) - x) <= x * step / 1024 + 2.0**-30
 
 
 def test_other_networks_are_left_to_numpy():

@@ -24,7 +24,7 @@ from .networks import setup
 from .test_convolutions import claim, network
 from .test_dual import random_nodes
 
-needs_numba = pytest.mark.skipif(not wires.ready(np.inf), reason="needs numba")
+needs_numba = pytest.mark.skipif(not wires.ready(np.inf), reason="numba is not installed (extra native)")
 
 
 def pair(seed, depth=3):
@@ -104,9 +104,9 @@ def test_no_time_is_spent_on_a_compiler_where_there_is_little(monkeypatch, tmp_p
     monkeypatch.delitem(sys.modules, f"{machine_code.__package__}.{wires.KERNEL}", raising=False)
     assert not wires.ready(5.0)
     assert wires.ready(100.0)
-    marker = machine_code._marker(wires.KERNEL)
-    marker.parent.mkdir(parents=True)
-    marker.touch()
+    folder = machine_code._folder()
+    folder.mkdir(parents=True)
+    (folder / wires.KERNEL).touch()
     assert wires.ready(5.0)
 
 

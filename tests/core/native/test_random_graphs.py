@@ -58,10 +58,8 @@ def grown(draw, values, rng):
     return x
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_random_graphs(data):
-    draw = data.draw
+def random_function(draw):
+    """A function of arrays, and arrays for it."""
     rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
     shapes = draw(st.lists(st.lists(st.integers(1, 20), max_size=4), min_size=1, max_size=3))
     arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
@@ -74,6 +72,13 @@ def test_random_graphs(data):
                 values.append(new)
         return tuple(values[-4:])
 
+    return fn, arrays
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_random_graphs(data):
+    fn, arrays = random_function(data.draw)
     graph = trace(fn, *arrays).graph
     guarded: list[np.ndarray] = []
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.native.test_random_graphs import grown
+from tests.core.native.test_random_graphs import random_function
 from tlverify import Trainer, data, losses, nn
 from tlverify.core import ops, pytree, trace, vjp
 from tlverify.core.native import shares, threads
@@ -45,19 +45,7 @@ def same(fn, *args, counts=(2, 3)):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_random_graphs(drawn):
-    draw = drawn.draw
-    rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
-    shapes = draw(st.lists(st.lists(st.integers(1, 20), max_size=4), min_size=1, max_size=3))
-    arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-
-    def fn(*values):
-        values = list(values)
-        for _ in range(draw(st.integers(1, 14))):
-            new = grown(draw, values, rng)
-            if int(np.prod(new.shape)) <= 40_000:
-                values.append(new)
-        return tuple(values[-4:])
-
+    fn, arrays = random_function(drawn.draw)
     same(fn, *arrays)
 
 
@@ -140,7 +128,7 @@ def test_programs_of_several_callers():
     assert not wrong
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="no fork")
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="no safe fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_after_a_fork():
     x = RNG.normal(size=(64, 64)).astype(np.float32)

@@ -38,14 +38,7 @@ look:
   br i1 %there, label %done, label %again
 again:
   %more = add i64 %looks, 1
-  %long = icmp ugt i64 %more, {patience}
-  br i1 %long, label %yield, label %spin
-spin:
-  {pause}
-  br label %look
-yield:
-  %ignored = call i32 %rest()
-  br label %look
+{patiently}
 done:
   ret void
 }}
@@ -78,9 +71,8 @@ class _Text:
 
     def define_wait(self) -> None:
         """A function that says that a thread has come, and waits until so many have."""
-        declaration, pause = machine.pause()
-        self.declared.add(declaration)
-        self.definitions.append(_WAIT.format(count=COUNT, rest=REST, patience=threads.PATIENCE, pause=pause))
+        self.declared.add(machine.pause()[0])
+        self.definitions.append(_WAIT.format(count=COUNT, rest=REST, patiently=threads.patiently()))
 
     def whole(self, name: str, run: list[Round]) -> str:
         """All that is done in a run, by one thread."""

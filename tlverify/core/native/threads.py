@@ -94,14 +94,7 @@ none:
   %tired = icmp ugt i64 %more, {looks}
   br i1 %tired, label %tire, label %wait
 wait:
-  %long = icmp ugt i64 %more, {patience}
-  br i1 %long, label %yield, label %spin
-spin:
-  {pause}
-  br label %look
-yield:
-  %ignored = call i32 %rest()
-  br label %look
+{patiently}
 tire:
   %pair = cmpxchg ptr %box, i64 0, i64 2 seq_cst seq_cst
   %found = extractvalue {{ i64, i1 }} %pair, 0
@@ -112,6 +105,19 @@ sleep:
   br label %look
 }}
 """
+
+
+def patiently() -> str:
+    """The text that leads back to the label look, after a rest if there were many looks."""
+    pause = machine.pause()[1]
+    return f"""  %long = icmp ugt i64 %more, {PATIENCE}
+  br i1 %long, label %yield, label %spin
+spin:
+  {pause}
+  br label %look
+yield:
+  %ignored = call i32 %rest()
+  br label %look"""
 
 
 def count() -> int:
@@ -177,8 +183,7 @@ def _ends() -> tuple[int, int]:
 @functools.cache
 def _functions() -> tuple[Any, Any, Any]:
     """go, serve, and what keeps them."""
-    declaration, pause = machine.pause()
-    text = _TEXT.format(declaration=declaration, pause=pause, patience=PATIENCE, looks=LOOKS)
+    text = _TEXT.format(declaration=machine.pause()[0], patiently=patiently(), looks=LOOKS)
     engine, pointer = machine.engine(text, machine.host()), ctypes.c_void_p
     go = ctypes.CFUNCTYPE(None, pointer, ctypes.c_int64, pointer, pointer)(engine.get_function_address("go"))
     return go, ctypes.CFUNCTYPE(None, pointer)(engine.get_function_address("serve")), engine
