@@ -153,7 +153,7 @@ def machine_code_of(root: Root, chain: Chain, boxes: Floats) -> Callable[[], Flo
     import numba
 
     walk_kernel = machine_code.load(walk.KERNEL)
-    tables_of, pull, least = walk_kernel._tables, walk_kernel._pull, walk_kernel._least
+    tables_of, pull, least = walk_kernel.tighten, walk_kernel.pull, walk_kernel.least_of
     network = walk.network_of(root, chain)
     room = walk.room_of(network, chain)
     whole = np.stack(

@@ -24,7 +24,7 @@ def installed() -> bool:
 
 def made(name: str) -> bool:
     """Whether the module's machine code is there already."""
-    return f"{__package__}.{name}" in sys.modules or (installed() and _marker(name).exists())
+    return f"{__package__}.{name}" in sys.modules or (installed() and (_folder() / name).exists())
 
 
 @functools.cache
@@ -33,19 +33,25 @@ def load(name: str) -> Any:
     import numba
 
     before = numba.config.CACHE_DIR  # others may compile as well
-    numba.config.CACHE_DIR = str(cache.folder().parent / "numba")
+    numba.config.CACHE_DIR = str(_folder())
     try:
         module = importlib.import_module(f"{__package__}.{name}")
     finally:
         numba.config.CACHE_DIR = before
     with contextlib.suppress(OSError):
-        _marker(name).parent.mkdir(parents=True, exist_ok=True)
-        _marker(name).touch()
+        _folder().mkdir(parents=True, exist_ok=True)
+        (_folder() / name).touch()
     return module
 
 
-def _marker(name: str) -> Path:
-    """A file whose name tells of what the machine code was made."""
-    source = Path(__file__).with_name(f"{name}.py").read_bytes()
-    key = hashlib.sha256(repr((source, version("numba"), sys.version, platform.machine())).encode()).hexdigest()
-    return cache.folder().parent / "numba" / f"{name}-{key[:32]}"
+def _folder() -> Path:
+    """For code from all sources of this package: numba notices only when the file of a function changes, not those of
+    the functions and constants that went into its code."""
+    return cache.folder().parent / "numba" / _key()
+
+
+@functools.cache
+def _key() -> str:
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    said = repr((sources, version("numba"), sys.version, platform.machine()))
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
