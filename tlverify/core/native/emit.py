@@ -59,7 +59,7 @@ class Kernel:
 
 def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[View]]:
     """The kernel, and the views it takes in the order of its streams."""
-    results = [(kind, operand, _spread(view, loop)) for kind, operand, view in loop.reductions]
+    results = [(kind, operand, spread(view, loop)) for kind, operand, view in loop.reductions]
     views = [*loop.loads, *(view for _, view in loop.stores), *(view for _, _, view in results)]
     domain, strides, over = _joined(
         loop.domain, [view.strides for view in views], loop.over if results else (), loop.accumulate
@@ -82,7 +82,7 @@ def kernel_of(loop: Loop, dtype: Callable[[View], str]) -> tuple[Kernel, list[Vi
     return kernel, views
 
 
-def _spread(view: View, loop: Loop) -> View:
+def spread(view: View, loop: Loop) -> View:
     """The result of a reduction with stride 0 in the axes that are summed over."""
     own = iter(view.strides)
     strides = tuple(0 if axis in loop.over else next(own) for axis in range(len(loop.domain)))
@@ -568,4 +568,4 @@ def _identity(kind: str, dtype: str) -> float:
     return -(2**63) if dtype == "int64" else float("-inf")
 
 
-__all__ = ["Kernel", "function", "kernel_of", "literal"]
+__all__ = ["Kernel", "function", "kernel_of", "literal", "spread"]

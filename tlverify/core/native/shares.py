@@ -91,10 +91,9 @@ class _Touched:
 
         if isinstance(instruction, Loop):
             domain = instruction.domain
-            inner = tuple(n for axis, n in enumerate(domain) if axis not in instruction.over)
             reads = [span(replace(view, shape=domain)) for view in instruction.loads]
             writes = [span(replace(view, shape=domain)) for _, view in instruction.stores]
-            writes += [span(replace(view, shape=inner)) for _, _, view in instruction.reductions]
+            writes += [span(emit.spread(view, instruction)) for _, _, view in instruction.reductions]
             return cls(reads, writes)
         assert isinstance(instruction, Product)
         return cls([span(instruction.left), span(instruction.right)], [span(instruction.result)])
@@ -143,7 +142,7 @@ def _dealt(parts: Sequence[Instruction], threads: int) -> list[list[Instruction]
 def _axis(loop: Loop, threads: int) -> tuple[int | None, int]:
     """The axis to cut, the most even, and of those the first one; and how many of its elements stay together."""
     results = [view for _, view in loop.stores]
-    sums = [_over_domain(view, loop) for _, _, view in loop.reductions]
+    sums = [emit.spread(view, loop) for _, _, view in loop.reductions]
     written = {view.buffer for view in [*results, *sums]}
     if any(view.buffer in written and view not in results for view in loop.loads):
         return None, 1  # it reads what it writes elsewhere
@@ -167,12 +166,6 @@ def _axis(loop: Loop, threads: int) -> tuple[int | None, int]:
         if uneven < best[0] - 0.02:
             best = uneven, axis, unit
     return best[1:]
-
-
-def _over_domain(view: View, loop: Loop) -> View:
-    """The result of a reduction with stride 0 in the axes that are summed over."""
-    own = iter(view.strides)
-    return replace(view, strides=tuple(0 if axis in loop.over else next(own) for axis in range(len(loop.domain))))
 
 
 def _apart(view: View, loop: Loop) -> bool:
