@@ -11,9 +11,9 @@ peak memory of a process that has imported the framework. With `--busy` there ar
 processors beside it, and the figure is how many times longer that takes. `--growth` is for perceptrons of several
 widths, depths and batches. `torch best`
 has the fused Adam, images in channels-last order, and `torch.compile` for b, e and g, but not a, where it costs more
-than it saves. The losses after ten steps are compared. With `--gpu` plan (CuPy), torch and `torch best` (CUDA graphs by
-`torch.compile(mode="reduce-overhead")`) run on a GPU, all with the interpreter of this script, and times are of the
-wall.
+than it saves. The losses after ten steps are compared. With `--gpu` native (one CUDA graph), plan (CuPy), torch and
+`torch best` (CUDA graphs by `torch.compile(mode="reduce-overhead")`) run on a GPU, all with the interpreter of this
+script, and times are of the wall.
 
 a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
 c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
@@ -135,7 +135,7 @@ def ours(workload: str, execution: str) -> Step:
     given = np.load(os.environ["BENCHMARK_PARAMETERS"])
     _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
     state = stepper.start(pytree.unflatten(tree, [given[name] for name in pytree.paths(tree)]))
-    points = tuple(stepper.to_device(part) for part in batch(workload))
+    points = tuple(stepper.backend.to_device(part) for part in batch(workload))
 
     def step() -> float:
         nonlocal state
@@ -560,7 +560,7 @@ def main() -> None:
         pythons |= {"torch": options.torch, "torch best": options.torch}
     if options.gpu:
         os.environ["BENCHMARK_DEVICE"] = "gpu"
-        pythons = dict.fromkeys(("plan", "torch", "torch best"), sys.executable)
+        pythons = dict.fromkeys(("native", "plan", "torch", "torch best"), sys.executable)
     elif options.jax:
         pythons["jax"] = options.jax
     if options.growth:
@@ -569,7 +569,7 @@ def main() -> None:
     beside = 2 * (os.cpu_count() or 1) if options.busy else 0
     for workload in options.only:
         found = measure(workload, pythons, options.rounds, options.threads, beside)
-        ours = found["plan" if options.gpu else "native"]
+        ours = found["native"]
         off = max(abs(other.loss - ours.loss) / abs(ours.loss) for other in found.values())
         rows = [
             f"{name} {f.time:,.1f} us ({f.time / ours.time:.2f}x, first {f.first:.1f} s, + {f.memory:.0f} MB"

@@ -44,6 +44,6 @@ def test_errors(monkeypatch):
         jit(ops.exp, "fast")
     monkeypatch.setattr("tlverify.core.native.installed", lambda: False)
     with pytest.raises(TlverifyError, match=r"needs llvmlite; pip install 'tlverify\[native\]'"):
-        jit(ops.exp, "native")
+        jit(ops.exp, "native")(np.ones(2))
     monkeypatch.setitem(sys.modules, "llvmlite", None)
     np.testing.assert_array_equal(jit(ops.exp)(X), np.exp(X))

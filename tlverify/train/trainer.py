@@ -12,6 +12,7 @@ import numpy as np
 from tlverify.core import native, nn, pytree
 from tlverify.graph import FLOATS, ShapeError, TlverifyError
 from tlverify.train import losses, optim
+from tlverify.train.backend import BACKENDS
 from tlverify.train.callbacks import Callbacks, EarlyStopping
 from tlverify.train.checkpoint import Checkpoints, Saved
 from tlverify.train.data import Array, DataError, Dataset
@@ -51,8 +52,9 @@ class Trainer:
 
     `backend` is numpy or cupy. With `execution="eager"` the graph of a step runs node by node, and the first value
     that is not finite is named at once; "compiled" runs it as one plan of NumPy or CuPy; "native" makes machine code
-    of the whole step, optimizer included (extra `native`). "auto" is native for a training of 200 steps or more where
-    it can be, else compiled; the report says which, and why. See docs/execution.md.
+    of the whole step, optimizer included (extra `native`; on cupy kernels in one CUDA graph). "auto" is native for a
+    training of 200 steps or more on numpy where it can be, else compiled; the report says which, and why. See
+    docs/execution.md.
     """
 
     model: nn.Layer
@@ -69,7 +71,7 @@ class Trainer:
             raise TlverifyError(f"Trainer: task: expected {', '.join(TASKS[:-1])} or custom, found {self.task!r}")
         if self.task == "custom" and self.loss is None:
             raise TlverifyError("Trainer: the task custom needs a loss, as in loss=lambda outputs, targets: ...")
-        for name, known in (("dtype", FLOATS), ("backend", _DEVICES), ("execution", EXECUTIONS)):
+        for name, known in (("dtype", FLOATS), ("backend", BACKENDS), ("execution", EXECUTIONS)):
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
@@ -109,7 +111,7 @@ class Trainer:
             schedule,
             self.seed,
             self.dtype,
-            _DEVICES[self.backend](),
+            BACKENDS[self.backend](),
             *self._execution(total),
         )
 
@@ -117,11 +119,11 @@ class Trainer:
         """How the steps of a training run, and if that was not asked for the reason."""
         reason = ""
         if self.backend != "numpy":
-            reason = f"backend {self.backend}"
+            reason = "execution='native' records a step of the GPU as one"
         elif not native.installed():
             reason = "pip install 'tlverify[native]' for machine code"
-        if self.execution == "native" and reason:
-            raise TlverifyError(f"Trainer: execution native: it needs the backend numpy and llvmlite; {reason}")
+            if self.execution == "native":
+                raise TlverifyError(f"Trainer: execution native: it needs llvmlite; {reason}")
         if self.execution != "auto":
             return self.execution, ""
         if total < AUTO_STEPS:
@@ -252,18 +254,8 @@ class Trainer:
         return result
 
 
-def _cupy() -> Callable[[Any], Any]:
-    try:
-        import cupy
-    except ImportError:
-        raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
-    asarray: Callable[[Any], Any] = cupy.asarray
-    return asarray
-
-
 EXECUTIONS = ("auto", "native", "compiled", "eager")
 AUTO_STEPS = 200  # from which machine code is worth the time to make it
-_DEVICES: Mapping[str, Callable[[], Callable[[Any], Any]]] = {"numpy": lambda: np.asarray, "cupy": _cupy}
 
 
 def _to_host(leaf: Any) -> Any:
@@ -271,7 +263,7 @@ def _to_host(leaf: Any) -> Any:
 
 
 def _to_device(leaf: Any, stepper: Stepper) -> Any:
-    return leaf if isinstance(leaf, bool | int | float) else stepper.to_device(leaf)
+    return leaf if isinstance(leaf, bool | int | float) else stepper.backend.to_device(leaf)
 
 
 def _check_data(trainer: Trainer, params: Any, data: Dataset) -> None:

@@ -131,7 +131,7 @@ class _Function:
         self.code = Code()
         self.streams = [*kernel.loads, *(s for _, s in kernel.stores), *(s for _, _, s in kernel.reductions)]
         self.block = "entry"
-        self.fused = _fused(kernel)
+        self.fused = fused(kernel)
 
     def text(self) -> tuple[str, set[str]]:
         noalias = " noalias" if self.kernel.separate else ""
@@ -388,7 +388,7 @@ class _Function:
             vector = Kind(stream.dtype, lanes)
             variable = self.code.fresh("sum")
             self.code.lines.insert(0, f"  {variable} = alloca {vector}, align 64")
-            first = vector.constant(_identity(kind, stream.dtype))
+            first = vector.constant(identity(kind, stream.dtype))
             if self.kernel.accumulate:
                 first = self.load(self.results(pointers)[number][0], stream, lanes)
             self.code.lines.append(f"  store {vector} {first}, ptr {variable}")
@@ -422,11 +422,11 @@ class _Function:
         few = Kind(stream.dtype, lanes)
         if lanes == 1:
             all_of_it = Kind(stream.dtype, wide)
-            base = all_of_it.constant(_identity(kind, stream.dtype))
+            base = all_of_it.constant(identity(kind, stream.dtype))
             return self.code.put(f"insertelement {all_of_it} {base}, {few} {value}, i64 0")
         places = ", ".join(f"i32 {i if i < lanes else lanes}" for i in range(wide))
-        identity = few.constant(_identity(kind, stream.dtype))
-        return self.code.put(f"shufflevector {few} {value}, {few} {identity}, <{wide} x i32> <{places}>")
+        none = few.constant(identity(kind, stream.dtype))
+        return self.code.put(f"shufflevector {few} {value}, {few} {none}, <{wide} x i32> <{places}>")
 
     def folded(self, number: int, value: str, lanes: int) -> str:
         """The vector's lanes combined in a binary tree."""
@@ -550,7 +550,7 @@ class _Function:
             )
 
 
-def _fused(kernel: Kernel) -> set[int]:
+def fused(kernel: Kernel) -> set[int]:
     """Products that nothing but one sum of floats reads."""
     uses = [o for s in kernel.statements for o in s.operands] + [o for o, _ in kernel.stores]
     uses += [o for _, o, _ in kernel.reductions]
@@ -562,10 +562,11 @@ def _fused(kernel: Kernel) -> set[int]:
     }
 
 
-def _identity(kind: str, dtype: str) -> float:
+def identity(kind: str, dtype: str) -> float:
+    """What a sum or maximum of no terms is."""
     if kind == "sum":
         return 0.0 if dtype == "int64" else -0.0
     return -(2**63) if dtype == "int64" else float("-inf")
 
 
-__all__ = ["Kernel", "function", "kernel_of", "literal", "spread"]
+__all__ = ["Kernel", "function", "fused", "identity", "kernel_of", "literal", "spread"]

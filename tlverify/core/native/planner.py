@@ -58,13 +58,15 @@ def dense(view: View) -> bool:
     return all(s or n == 1 for n, s in zip(view.shape, view.strides, strict=True))
 
 
-def plan(graph: Graph) -> Schedule:
-    """The schedule of a graph that `rewrite` has been over."""
-    return _Planner(graph).done()
+def plan(graph: Graph, all_products: bool = False) -> Schedule:
+    """The schedule of a graph that `rewrite` has been over, with the largest matrix products left to BLAS, or with all
+    that are worth a call."""
+    return _Planner(graph, all_products).done()
 
 
 class _Planner(products.Maker):
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, all_products: bool) -> None:
+        self.all_products = all_products
         self.graph, self.types, self.kept = graph, graph.types, set(graph.outputs)
         self.buffers: list[Buffer] = []
         self.instructions: list[Instruction] = []

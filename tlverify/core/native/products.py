@@ -19,13 +19,14 @@ class Maker(convolution.Maker):
 
     factors: Callable[[Node], tuple[View, View]]
     reduction: Callable[..., View]
+    all_products: bool
     copies: dict[View, View]
 
     def product(self, node: Node, result: View, accumulate: bool) -> View:
         """result = left @ right, or added to it: in a loop if the right matrices stay in the cache, else by BLAS."""
         left, right = self.factors(node)
         (m, k), n = left.shape[-2:], right.shape[-1]
-        if n >= NARROW and k * n <= PANEL and (left.strides[-1] == 1 or k <= FAR):
+        if not self.all_products and n >= NARROW and k * n <= PANEL and (left.strides[-1] == 1 or k <= FAR):
             lead, right = left.shape[:-2], self.upright(right)
             domain = (*lead, m, k, n)
             a = View(left.buffer, left.offset, domain, (*left.strides, 0))
