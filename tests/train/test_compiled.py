@@ -53,7 +53,8 @@ def same(model, optimizer=TREES[0], batch=(X, Y), rtol=1e-4, **settings):
     for found, expected in zip(pytree.flatten(usual)[0], pytree.flatten(eager)[0], strict=True):
         np.testing.assert_array_equal(found, expected)
     assert isinstance(native, PackedState)
-    assert not isinstance(usual, PackedState)
+    assert isinstance(usual, PackedState)
+    assert not isinstance(eager, PackedState)
     (a, first), (b, second) = pytree.flatten(native), pytree.flatten(usual)
     assert first == second
     for found, expected in zip(a, b, strict=True):

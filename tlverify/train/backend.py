@@ -10,6 +10,7 @@ import numpy as np
 
 from tlverify.graph import TlverifyError
 from tlverify.train.packed import Host, Layout, PackedState, Store
+from tlverify.train.planned import PlannedStep
 from tlverify.train.whole import WholeStep
 
 
@@ -23,11 +24,13 @@ class WholeProgram(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """`to_device` makes an array of the backend; `store` is where states lie that `program` reads and writes."""
+    """`to_device` makes an array of the backend; `store` is where states lie that the programs of `native` and of
+    `plan` read and write. Without a plan, a step is several plans."""
 
     to_device: Callable[[Any], Any]
     store: Callable[[], Store]
-    program: Callable[[WholeStep, Layout], WholeProgram]
+    native: Callable[[WholeStep, Layout], WholeProgram]
+    plan: Callable[[WholeStep, Layout], WholeProgram] | None
 
 
 def _machine_code(whole: WholeStep, layout: Layout) -> WholeProgram:
@@ -54,8 +57,8 @@ def _cupy() -> Backend:
         import cupy
     except ImportError:
         raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
-    return Backend(cupy.asarray, _gpu_memory, _recorded)
+    return Backend(cupy.asarray, _gpu_memory, _recorded, None)
 
 
-HOST = Backend(np.asarray, Host, _machine_code)
+HOST = Backend(np.asarray, Host, _machine_code, PlannedStep)
 BACKENDS: Mapping[str, Callable[[], Backend]] = {"numpy": lambda: HOST, "cupy": _cupy}

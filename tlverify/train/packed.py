@@ -34,6 +34,7 @@ class Host:
 
     def memory(self, size: int) -> Memory:
         array = aligned(size)
+        array[...] = 0  # what lies between two leaves is worked on with them
         return array, address(array)
 
     def view(self, memory: Any, offset: int, type_: Type) -> Any:

@@ -18,7 +18,7 @@ from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
 from tlverify.train.state import TrainingError, TrainState
-from tlverify.train.whole import whole_step
+from tlverify.train.whole import WholeStep, whole_step
 
 Batch = tuple[Array, Array]
 
@@ -69,8 +69,9 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
-        if self.execution == "native" and len(batches) == 1 and not self._refused:
-            program = self._program(state, batches[0])
+        make = {"native": self.backend.native, "compiled": self.backend.plan}.get(self.execution)
+        if make is not None and len(batches) == 1 and not self._refused:
+            program = self._program(state, batches[0], make)
             if program is not None:
                 return self._whole(program, batches[0])
         fraction = state.step / self.total
@@ -100,7 +101,9 @@ class Stepper:
             return f"compiled: {self._refused[0]}"
         return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
 
-    def _program(self, state: TrainState, batch: Batch) -> tuple[WholeProgram, PackedState] | None:
+    def _program(
+        self, state: TrainState, batch: Batch, make: Callable[[WholeStep, Layout], WholeProgram]
+    ) -> tuple[WholeProgram, PackedState] | None:
         """The step as one program, made once for each type of batch, and the state as it takes it. None if something
         in the step needs values while it is traced, and native execution was not asked for.
         """
@@ -116,9 +119,9 @@ class Stepper:
             given = self._arguments(state.step, 0, state.step / self.total, batch)
             try:
                 whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
-                step = self.backend.program(whole, state.layout)
+                step = make(whole, state.layout)
             except (TypeError, TlverifyError) as error:
-                if not self.reason:
+                if self.execution == "native" and not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
                 self._refused.append(str(error))
                 return None

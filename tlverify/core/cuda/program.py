@@ -15,8 +15,8 @@ from tlverify.core.cuda import source
 from tlverify.core.native import emit
 from tlverify.core.native.memory import ALIGN, arena
 from tlverify.core.native.planner import plan
-from tlverify.core.native.rewrite import rewrite
 from tlverify.core.native.schedule import Call, Instruction, Loop, Product, Schedule, View, views_of
+from tlverify.core.rewrite import rewrite
 from tlverify.graph import Graph, Type
 
 SCRATCH, CONSTANTS, CALLER = 0, 1, 2

@@ -15,8 +15,8 @@ from tlverify.core.native import machine, shares, threads
 from tlverify.core.native.memory import ALIGN, address, aligned, arena
 from tlverify.core.native.module import CALLER, CONSTANTS, COUNT, SCRATCH, Places, module
 from tlverify.core.native.planner import plan
-from tlverify.core.native.rewrite import rewrite
 from tlverify.core.native.schedule import Call, Product, Schedule, View, views_of
+from tlverify.core.rewrite import rewrite
 from tlverify.graph import Graph
 
 Place = tuple[int, int]

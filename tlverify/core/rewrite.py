@@ -67,18 +67,59 @@ REWRITE: Mapping[str, Callable[..., Value]] = {
 
 def rewrite(graph: Graph) -> Graph:
     """A graph of the same inputs, outputs and values, without the ops of REWRITE."""
+    return merged(_written(graph, lambda node: REWRITE.get(node.op)))
+
+
+MOST_KEPT = 1 << 24
+"""Elements of windows that are kept from a convolution for its derivative."""
+
+
+def with_windows_kept(graph: Graph) -> Graph:
+    """A graph of the same inputs, outputs and values, where a convolution makes the windows of its input once, if its
+    derivative reads them as well."""
+
+    def place(node: Node, kernel: Any) -> Any:
+        return node.inputs[0], kernel, *(node.attributes[name] for name in ("stride", "padding", "dilation"))
+
+    types = graph.types
+    read = {
+        place(node, node.attributes["kernel"])
+        for node in graph.nodes
+        if node.op == "windows" and math.prod(node.shape) <= MOST_KEPT
+    }
+
+    def rule(node: Node) -> Callable[..., Value] | None:
+        if node.op != "conv2d" or place(node, types[node.inputs[1]].shape[2:]) not in read:
+            return None
+        return conv2d
+
+    return merged(_written(graph, rule))
+
+
+def conv2d(x: Value, weight: Value, bias: Value, *, groups: int, **moves: Shape) -> Value:
+    """As core.ops.forward_windows.conv2d."""
+    out, kernel = weight.shape[0], weight.shape[2:]
+    patches = apply("windows", x, kernel=tuple(kernel), **moves)
+    places, depth = patches.shape[-2:], math.prod(weight.shape[1:])
+    columns = f.reshape(patches, math.prod(x.shape[:-3]), groups, depth, math.prod(places))
+    result = f.reshape(weight, groups, out // groups, depth) @ columns
+    return f.reshape(result, (*x.shape[:-3], out, *places)) + f.reshape(bias, out, 1, 1)
+
+
+def _written(graph: Graph, rules: Callable[[Node], Callable[..., Value] | None]) -> Graph:
+    """The graph with nodes that have a rule written by it."""
     outer = Trace()
     values: dict[str, Tensor] = {value.name: outer.add_input(value.name, value.type) for value in graph.inputs}
     for parameter in graph.parameters:
         values[parameter.name] = outer.constant(parameter.data, name=parameter.name)
     for node in graph.nodes:
         given = [values[name] for name in node.inputs]
-        rule = REWRITE.get(node.op, functools.partial(apply, node.op))
+        rule = rules(node) or functools.partial(apply, node.op)
         values[node.name] = rule(*given, **node.attributes)
-    return _merged(outer.build(*(values[name].name for name in graph.outputs)))
+    return outer.build(*(values[name].name for name in graph.outputs))
 
 
-def _merged(graph: Graph) -> Graph:
+def merged(graph: Graph) -> Graph:
     """Of equal nodes the first, and only what an output needs."""
     first: dict[Any, str] = {}
     same: dict[str, str] = {}
