@@ -84,6 +84,17 @@ def test_models(model, x):
     same(model, optim.SGD(0.05, momentum=0.9), (x, Y), rtol=1e-3)
 
 
+@pytest.mark.parametrize("execution", ["native", "compiled"])
+def test_an_optimizer_that_reads_its_gradients_is_not_traced(execution):
+    optimizer = optim.Clipped(optim.Adam(0.01), optim.ClipPercentile())
+    model = Trainer(DENSE, optimizer=optimizer, execution="auto" if execution == "native" else execution)
+    stepper = model.stepper(1000)
+    state, metrics = stepper(stepper.init(RNG), (X, Y))
+    assert not isinstance(state, PackedState)
+    assert np.isfinite(metrics.loss)
+    assert stepper.how.startswith("compiled: a traced Tensor has no 'copy'")
+
+
 @pytest.mark.parametrize("loss", [losses.IntervalCrossEntropy(0.01), losses.CrownCrossEntropy(0.01)])
 def test_certified_losses(loss):
     same(DENSE, optim.Adam(0.01), (np.abs(X) % 1, Y), loss=loss)

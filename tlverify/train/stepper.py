@@ -120,7 +120,7 @@ class Stepper:
             try:
                 whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
                 step = make(whole, state.layout)
-            except (TypeError, TlverifyError) as error:
+            except (AttributeError, TypeError, TlverifyError) as error:
                 if self.execution == "native" and not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
                 self._refused.append(str(error))
