@@ -135,7 +135,7 @@ def ours(workload: str, execution: str) -> Step:
     given = np.load(os.environ["BENCHMARK_PARAMETERS"])
     _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
     state = stepper.start(pytree.unflatten(tree, [given[name] for name in pytree.paths(tree)]))
-    points = tuple(stepper.to_device(part) for part in batch(workload))
+    points = tuple(stepper.backend.to_device(part) for part in batch(workload))
 
     def step() -> float:
         nonlocal state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,27 @@ Memory = tuple[Any, int]
 """An array of bytes, and its address."""
 
 
+class Store(Protocol):
+    """Where states lie."""
+
+    def memory(self, size: int) -> Memory:
+        """So many bytes."""
+
+    def view(self, memory: Any, offset: int, type_: Type) -> Any:
+        """An array in an array of bytes."""
+
+
+class Host:
+    """The memory of NumPy's arrays."""
+
+    def memory(self, size: int) -> Memory:
+        array = aligned(size)
+        return array, address(array)
+
+    def view(self, memory: Any, offset: int, type_: Type) -> Any:
+        return np.ndarray(type_.shape, type_.dtype, memory, offset)
+
+
 @dataclass(eq=False)
 class Layout:
     """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. `free` is
@@ -27,14 +48,12 @@ class Layout:
     tree: TreeDef
     leaves: tuple[tuple[int, Type] | None, ...]
     size: int
+    store: Store
     free: list[Memory] = field(default_factory=list)
 
     def memory(self) -> Memory:
         """Some that nothing uses."""
-        if self.free:
-            return self.free.pop()
-        array = aligned(self.size)
-        return array, address(array)
+        return self.free.pop() if self.free else self.store.memory(self.size)
 
     def pack(self, leaves: Sequence[Any]) -> Memory:
         """The arrays among the leaves in memory of their own."""
@@ -51,8 +70,7 @@ class Layout:
         return pytree.unflatten(self.tree, leaves)
 
     def _view(self, memory: Memory, place: tuple[int, Type]) -> Any:
-        offset, type_ = place
-        return np.ndarray(type_.shape, type_.dtype, memory[0], offset)
+        return self.store.view(memory[0], *place)
 
 
 class PackedState(TrainState):
@@ -96,8 +114,8 @@ def packed(state: TrainState, layout: Layout) -> PackedState:
     return packed_state(state.step, layout, layout.pack(leaves), numbers)
 
 
-def layout_of(state: TrainState) -> Layout:
-    """One for states with leaves of these types."""
+def layout_of(state: TrainState, store: Store) -> Layout:
+    """One for states with leaves of these types, which lie in the store."""
     leaves, tree = pytree.flatten((state.params, state.buffers, state.optimizer))
     places: list[tuple[int, Type] | None] = []
     total = 0
@@ -107,7 +125,7 @@ def layout_of(state: TrainState) -> Layout:
             continue
         places.append((total, type_of(leaf)))
         total += -(-leaf.nbytes // ALIGN) * ALIGN
-    return Layout(tree, tuple(places), total)
+    return Layout(tree, tuple(places), total, store)
 
 
 def packed_state(step: int, layout: Layout, memory: Memory, numbers: Numbers) -> PackedState:

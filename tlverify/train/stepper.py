@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,12 @@ from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and
 from tlverify.core.tensor import Tensor
 from tlverify.graph import TlverifyError
 from tlverify.train import optim
+from tlverify.train.backend import HOST, Backend, WholeProgram
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
 from tlverify.train.state import TrainingError, TrainState
-
-if TYPE_CHECKING:
-    from tlverify.train.compiled import CompiledStep
+from tlverify.train.whole import whole_step
 
 Batch = tuple[Array, Array]
 
@@ -47,7 +46,7 @@ class Stepper:
     schedule: optim.Schedule = optim.constant
     seed: int = 0
     dtype: str = "float32"
-    to_device: Callable[[Any], Any] = np.asarray
+    backend: Backend = HOST
     execution: str = "compiled"
     reason: str = ""
     _gradient: Callable[..., Any] = field(init=False, repr=False)
@@ -101,12 +100,12 @@ class Stepper:
             return f"compiled: {self._refused[0]}"
         return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
 
-    def _program(self, state: TrainState, batch: Batch) -> tuple[CompiledStep, PackedState] | None:
+    def _program(self, state: TrainState, batch: Batch) -> tuple[WholeProgram, PackedState] | None:
         """The step as one program, made once for each type of batch, and the state as it takes it. None if something
         in the step needs values while it is traced, and native execution was not asked for.
         """
         if type(state) is not PackedState:
-            layout = layout_of(state)
+            layout = layout_of(state, self.backend.store())
             same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
             self._layouts.extend([] if same else [layout])
             state = packed(state, same[0] if same else layout)
@@ -114,11 +113,10 @@ class Stepper:
         key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
         step = self._compiled.get(key)
         if step is None:
-            from tlverify.train.compiled import CompiledStep  # it needs llvmlite
-
             given = self._arguments(state.step, 0, state.step / self.total, batch)
             try:
-                step = CompiledStep(self._gradient, self.optimizer.update, state.layout, state, given)
+                whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
+                step = self.backend.program(whole, state.layout)
             except (TypeError, TlverifyError) as error:
                 if not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
@@ -127,7 +125,7 @@ class Stepper:
             self._compiled[key] = step
         return step, state
 
-    def _whole(self, found: tuple[CompiledStep, PackedState], batch: Batch) -> tuple[TrainState, Metrics]:
+    def _whole(self, found: tuple[WholeProgram, PackedState], batch: Batch) -> tuple[TrainState, Metrics]:
         """One step of the program."""
         step, state = found
         fraction = state.step / self.total
@@ -159,10 +157,10 @@ class Stepper:
         y = y.astype(self.dtype, copy=False) if np.issubdtype(y.dtype, np.floating) else y
         coefficients = [np.asarray(c, self.dtype) for c in self.objective.coefficients(fraction)]
         key = _step_key(self.seed, step, number)
-        return (*map(self.to_device, (key, x, y)), tuple(map(self.to_device, coefficients)))
+        return (*map(self.backend.to_device, (key, x, y)), tuple(map(self.backend.to_device, coefficients)))
 
     def _leaf(self, leaf: Any) -> Any:
-        return self.to_device(leaf.astype(self.dtype, copy=False))
+        return self.backend.to_device(leaf.astype(self.dtype, copy=False))
 
     def _explain(self, step: int, loss: float, arguments: Sequence[Any]) -> str:
         """Where the loss of this step left the finite numbers, from a checked run of its graph."""

@@ -12,6 +12,7 @@ import numpy as np
 from tlverify.core import native, nn, pytree
 from tlverify.graph import FLOATS, ShapeError, TlverifyError
 from tlverify.train import losses, optim
+from tlverify.train.backend import BACKENDS
 from tlverify.train.callbacks import Callbacks, EarlyStopping
 from tlverify.train.checkpoint import Checkpoints, Saved
 from tlverify.train.data import Array, DataError, Dataset
@@ -69,7 +70,7 @@ class Trainer:
             raise TlverifyError(f"Trainer: task: expected {', '.join(TASKS[:-1])} or custom, found {self.task!r}")
         if self.task == "custom" and self.loss is None:
             raise TlverifyError("Trainer: the task custom needs a loss, as in loss=lambda outputs, targets: ...")
-        for name, known in (("dtype", FLOATS), ("backend", _DEVICES), ("execution", EXECUTIONS)):
+        for name, known in (("dtype", FLOATS), ("backend", BACKENDS), ("execution", EXECUTIONS)):
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
@@ -109,7 +110,7 @@ class Trainer:
             schedule,
             self.seed,
             self.dtype,
-            _DEVICES[self.backend](),
+            BACKENDS[self.backend](),
             *self._execution(total),
         )
 
@@ -252,18 +253,8 @@ class Trainer:
         return result
 
 
-def _cupy() -> Callable[[Any], Any]:
-    try:
-        import cupy
-    except ImportError:
-        raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
-    asarray: Callable[[Any], Any] = cupy.asarray
-    return asarray
-
-
 EXECUTIONS = ("auto", "native", "compiled", "eager")
 AUTO_STEPS = 200  # from which machine code is worth the time to make it
-_DEVICES: Mapping[str, Callable[[], Callable[[Any], Any]]] = {"numpy": lambda: np.asarray, "cupy": _cupy}
 
 
 def _to_host(leaf: Any) -> Any:
@@ -271,7 +262,7 @@ def _to_host(leaf: Any) -> Any:
 
 
 def _to_device(leaf: Any, stepper: Stepper) -> Any:
-    return leaf if isinstance(leaf, bool | int | float) else stepper.to_device(leaf)
+    return leaf if isinstance(leaf, bool | int | float) else stepper.backend.to_device(leaf)
 
 
 def _check_data(trainer: Trainer, params: Any, data: Dataset) -> None:

@@ -1,0 +1,48 @@
+"""Where the arrays of a training lie, and what runs a whole step there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tlverify.graph import TlverifyError
+from tlverify.train.packed import Host, Layout, PackedState, Store
+from tlverify.train.whole import WholeStep
+
+
+class WholeProgram(Protocol):
+    """A step that runs as one. `reads` tells for each leaf of the arguments whether anything depends on it."""
+
+    reads: list[bool]
+
+    def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]: ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`to_device` makes an array of the backend; `store` is where states lie that `program` reads and writes."""
+
+    to_device: Callable[[Any], Any]
+    store: Callable[[], Store]
+    program: Callable[[WholeStep, Layout], WholeProgram]
+
+
+def _machine_code(whole: WholeStep, layout: Layout) -> WholeProgram:
+    from tlverify.train.compiled import CompiledStep  # it needs llvmlite
+
+    return CompiledStep(whole, layout)
+
+
+def _cupy() -> Backend:
+    try:
+        import cupy
+    except ImportError:
+        raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
+    return Backend(cupy.asarray, Host, _machine_code)
+
+
+HOST = Backend(np.asarray, Host, _machine_code)
+BACKENDS: Mapping[str, Callable[[], Backend]] = {"numpy": lambda: HOST, "cupy": _cupy}
