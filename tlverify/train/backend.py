@@ -14,11 +14,15 @@ from tlverify.train.whole import WholeStep
 
 
 class WholeProgram(Protocol):
-    """A step that runs as one. `reads` tells for each leaf of the arguments whether anything depends on it."""
+    """A step that runs as one. `reads` tells for each leaf of the arguments whether anything depends on it, `scans`
+    whether it has `scan`, which takes leaves with one more leading axis, and a rate for each step."""
 
     reads: list[bool]
+    scans: bool
 
     def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]: ...
+
+    def scan(self, state: PackedState, arrays: Sequence[Any], rates: Any) -> tuple[PackedState, Any]: ...
 
 
 @dataclass(frozen=True)

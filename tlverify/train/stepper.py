@@ -93,6 +93,46 @@ class Stepper:
         metrics = Metrics(sum(losses) / len(losses), lr)
         return TrainState(state.step + 1, params, buffers, optimizer), metrics
 
+    def scan(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Array]:
+        """A step after another for each item of the first axis of the batches' arrays, as `jax.lax.scan` does: the
+        last state, and the losses (steps,) float64. They are those of single steps, to the bit; where a step is machine
+        code for one thread, all of them are one call of it. TrainingError if a loss is not finite.
+        """
+        counts = {len(part) for batch in batches for part in batch}
+        if len(counts) != 1 or 0 in counts:
+            found = ", ".join(str(len(part)) for batch in batches for part in batch)
+            raise TlverifyError(f"scan: expected arrays that begin with one number of steps, found {found or 'none'}")
+        count = counts.pop()
+        if self.execution == "native" and len(batches) == 1 and not self._refused:
+            x, y = batches[0]
+            program = self._program(state, (x[0], y[0]))
+            if program is not None and program[0].scans:
+                new, losses = program[0].scan(program[1], *self._many(program, batches[0], count))
+                if np.isfinite(losses).all():
+                    return new, losses.astype(np.float64)
+        losses = np.empty(count)
+        for number in range(count):
+            state, metrics = self(state, *((x[number], y[number]) for x, y in batches))
+            losses[number] = metrics.loss
+        return state, losses
+
+    def _many(
+        self, found: tuple[WholeProgram, PackedState], batch: Batch, count: int
+    ) -> tuple[Sequence[Any], Array]:
+        """The leaves of the arguments of so many steps, one after another, and their rates."""
+        step, state = found
+        done = range(state.step, state.step + count)
+        key, _, _, *coefficients = step.reads
+        random = np.array([_step_key(self.seed, number, 0) for number in done]) if key else None
+        fractions = [] if self._steady and not coefficients else [number / self.total for number in done]
+        varying = np.array([self.objective.coefficients(f) for f in fractions if coefficients], self.dtype).T
+        factors = np.ones(count) if self._steady else np.array([self.schedule(f) for f in fractions], np.float64)
+        return (random, *batch, *varying), self.optimizer.lr * factors
+
+    @property
+    def _steady(self) -> bool:
+        return self.schedule is optim.constant
+
     @property
     def how(self) -> str:
         """The execution, and why it is not what was hoped for."""

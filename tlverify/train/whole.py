@@ -7,7 +7,7 @@ works out as it would without a trace, so that no optimizer knows of any of this
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ Place = tuple[int, int]
 class WholeStep:
     """The graph, and where its inputs and outputs lie. `given` are the leaves of arguments, by type; `evaluate(lr,
     *numbers of the state)` gives the values that `format` packs into the piece NUMBERS, and those of the new state.
+    The same as formulas: `results` of the numbers `names` but for lr, each with its dtype and where it lies.
     """
 
     graph: Graph
@@ -42,6 +43,8 @@ class WholeStep:
     format: struct.Struct
     count: int
     evaluate: Callable[..., Numbers]
+    names: Mapping[str, tuple[str, Place]]
+    results: tuple[tuple[float | Formula, str, Place], ...]
 
     @property
     def loss_type(self) -> np.dtype[Any]:
@@ -110,6 +113,11 @@ def _placed(trace: Trace, layout: Layout, loss: Any, results: Sequence[Any], giv
             inputs.append((GIVEN + int(value.name.partition(".")[2]), 0))
     names = [f"s{i}" for i, place in enumerate(layout.leaves) if place is None]
     after = [result for result, place in zip(results, layout.leaves, strict=True) if place is None]
-    evaluate = function_of([*(trace.formulas[name] for name, _ in formulas), *after], ["lr", *names])
+    used = [trace.formulas[name] for name, _ in formulas]
+    evaluate = function_of([*used, *after], ["lr", *names])
     packing = struct.Struct("".join(_FORMATS[dtype] for _, dtype in formulas))
-    return WholeStep(graph, tuple(inputs), tuple(outputs), given, packing, len(formulas), evaluate)
+    before = {name: (type_.dtype, (BEFORE, at)) for name, (at, type_) in zip(names, layout.numbers, strict=True)}
+    written = [(one, dtype, (NUMBERS, numbers[name])) for one, (name, dtype) in zip(used, formulas, strict=True)]
+    written += [(one, type_.dtype, (AFTER, at)) for one, (at, type_) in zip(after, layout.numbers, strict=True)]
+    parts = tuple(inputs), tuple(outputs), given, packing, len(formulas), evaluate, before, tuple(written)
+    return WholeStep(graph, *parts)
