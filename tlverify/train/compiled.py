@@ -38,26 +38,29 @@ class CompiledStep:
         code.table[CALLER + LOSS], code.table[CALLER + NUMBERS] = address(self._loss), address(self._numbers)
         self.reads = whole.read(code.reads)
         # The record: old and new state, rate, and small inputs, which takes less time than to ask where they lie.
-        self._small: list[tuple[int, np.dtype[Any]]] = []
-        self._large: list[tuple[int, np.dtype[Any]]] = []
+        self._small: list[int] = []
+        self._large: list[int] = []
         record, at, places = "QQd", RATE + 8, {}
         sizes = [math.prod(type_.shape) * np.dtype(type_.dtype).itemsize for type_ in whole.given]
-        for number, (type_, size, read) in enumerate(zip(whole.given, sizes, self.reads, strict=True)):
+        for number, (size, read) in enumerate(zip(sizes, self.reads, strict=True)):
             if read and size < _LARGE:
-                self._small.append((number, np.dtype(type_.dtype)))
+                self._small.append(number)
                 record += f"{-at % ALIGN}x{size}s"
                 places[number] = at + -at % ALIGN
                 at = places[number] + size
             elif read:
-                self._large.append((number, np.dtype(type_.dtype)))
+                self._large.append(number)
         self._record = aligned(at)
-        self._pack = struct.Struct(f"={record}").pack_into
+        # Written out, since a loop over two arrays takes as long as a small network's step.
+        given = "".join(f", arrays[{number}].tobytes()" for number in self._small)
+        names = {"pack": struct.Struct(f"={record}").pack_into, "record": self._record}
+        self._put = eval(f"lambda before, after, lr, arrays: pack(record, 0, before, after, lr{given})", names)
         for number, place in places.items():
             code.table[CALLER + GIVEN + number] = address(self._record) + place
         self.scans = code.whole is not None
         self._count = 1  # steps of a scan that do not take too long
         self._moves = {
-            CALLER + LOSS: whole.loss_type.itemsize,
+            CALLER + LOSS: self._loss.itemsize,
             **{CALLER + GIVEN + number: size for number, size in enumerate(sizes) if self.reads[number]},
         }
         self._stepping = stepping(
@@ -72,15 +75,18 @@ class CompiledStep:
 
     def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]:
         after = self.layout.memory()
-        given = [np.asarray(arrays[number], dtype).tobytes() for number, dtype in self._small]
-        with self._lock:
-            self._pack(self._record, 0, state.memory[1], after[1], lr, *given)
+        lock = self._lock
+        lock.acquire()
+        try:
+            self._put(state.memory[1], after[1], lr, arrays)
             if self._large:
-                held = [np.ascontiguousarray(arrays[number], dtype) for number, dtype in self._large]
-                for (number, _), array in zip(self._large, held, strict=True):
+                held = [np.ascontiguousarray(arrays[number]) for number in self._large]
+                for number, array in zip(self._large, held, strict=True):
                     self.code.table[CALLER + GIVEN + number] = address(array)
             self._run()
             loss = self._loss.item()
+        finally:
+            lock.release()
         return packed_state(state.step + 1, self.layout, after), loss
 
     def _in_parts(self) -> None:
@@ -91,8 +97,8 @@ class CompiledStep:
         """A step for each of the `rates`, a float64 array, and each item of the arrays; and the losses."""
         count, table = len(rates), self.code.table
         first, second = self.layout.memory(), self.layout.memory()
-        losses = np.empty(count, self.whole.loss_type)
-        given = [(number, np.ascontiguousarray(arrays[number], dtype)) for number, dtype in self._small + self._large]
+        losses = np.empty(count, self._loss.dtype)
+        given = [(number, np.ascontiguousarray(arrays[number])) for number in self._small + self._large]
         with self._lock:
             before = {slot: table[slot] for slot in self._moves}
             table[CALLER + LOSS] = address(losses)

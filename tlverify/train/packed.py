@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,8 +20,8 @@ Numbers = tuple[float, ...]
 Memory = tuple[Any, int]
 """An array of bytes, and its address."""
 _KINDS = {bool: "bool", int: "int64", float: "float64"}
-_ALONE = 2  # references to what only a variable holds, with that of the one who counts
-_LATEST = 4  # pieces of memory among which a free one is looked for
+_UNUSED = 3  # references: of the list, of a variable, and of the one who counts
+_LATEST = 3  # pieces of memory among which one that is unused is looked for
 
 
 class Store(Protocol):
@@ -56,27 +55,20 @@ class Layout:
     numbers: tuple[tuple[int, Type], ...]
     size: int
     store: Store
-    latest: deque[Memory] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    latest: list[Memory] = field(default_factory=list)
 
     def memory(self) -> Memory:
         """Some that no state uses."""
-        latest = self.latest
-        for _ in range(len(latest)):
-            try:
-                memory = latest.popleft()
-            except IndexError:  # another thread has it
-                break
-            free = getrefcount(memory) == _ALONE
-            latest.append(memory)
-            if free:
+        for memory in self.latest:
+            if getrefcount(memory) == _UNUSED:
                 return memory
         memory = self.store.memory(self.size)
-        latest.append(memory)
+        self.latest = [*self.latest[-_LATEST:], memory]
         return memory
 
     def keep(self, memory: Memory) -> None:
         """Never use it again."""
-        self.latest = deque((one for one in self.latest if one is not memory), _LATEST)
+        self.latest = [one for one in self.latest if one is not memory]
 
     def pack(self, leaves: Sequence[Any], numbers: Numbers) -> Memory:
         """The arrays among the leaves, and the numbers, in memory of their own."""

@@ -13,12 +13,8 @@ from typing import Any
 
 from tlverify.core.native import machine
 
-_TEXT = """@table = global ptr null
-@code = global ptr null
-@power = global ptr null
-@record = global ptr null
-@rate = global ptr null
-@spare = global ptr null
+_POINTERS = ("table", "code", "power", "record", "rate", "spare")
+_TEXT = """{pointers}
 {numbers}
 define internal void @work_out(ptr %table) {{
   %a = getelementptr ptr, ptr %table, i64 {before}
@@ -94,11 +90,12 @@ class Stepping:
     step: Callable[[], None]
     prepare: Callable[[], None]
     steps: Callable[[int], None]
+    _pointers: Mapping[str, Any]
     _engine: Any
 
     def point(self, **addresses: int) -> None:
         for name, address in addresses.items():
-            ctypes.c_size_t.from_address(self._engine.get_global_value_address(name)).value = address
+            self._pointers[name].value = address
 
 
 def stepping(
@@ -112,11 +109,14 @@ def stepping(
     moved = [_MOVE.format("rate", place="getelementptr ptr, ptr @rate, i64 0", stride=8)]
     for slot, stride in moves.items():
         moved.append(_MOVE.format(slot, place=f"getelementptr ptr, ptr %table, i64 {slot}", stride=stride))
-    text = _TEXT.format(numbers=numbers, before=before, after=after, results=results, moves="\n".join(moved))
+    pointers = "\n".join(f"@{name} = global ptr null" for name in _POINTERS)
+    places = {"before": before, "after": after, "results": results}
+    text = _TEXT.format(pointers=pointers, numbers=numbers, moves="\n".join(moved), **places)
     engine = machine.engine(text, machine.host())
     alone = ctypes.CFUNCTYPE(None)
     step, prepare = (alone(engine.get_function_address(name)) for name in ("step", "prepare"))
     steps = ctypes.CFUNCTYPE(None, ctypes.c_int64)(engine.get_function_address("steps"))
-    found = Stepping(step, prepare, steps, engine)
+    found_at = {name: ctypes.c_size_t.from_address(engine.get_global_value_address(name)) for name in _POINTERS}
+    found = Stepping(step, prepare, steps, found_at, engine)
     found.point(table=table, code=code, power=machine.power(), record=record, rate=record + RATE)
     return found
