@@ -75,7 +75,7 @@ class Stepper:
         if found is None:
             return self._planned(state, batches)
         step, plain, state = found
-        lr = self.optimizer.lr * self.schedule(state.step / self.total)
+        lr = self.rate(state.step)
         new, loss = step(state, (None, *batches[0]) if plain else self._leaves(state.step, batches[0]), lr)
         if not math.isfinite(loss):
             given = self._arguments(state.step, 0, state.step / self.total, batches[0])
@@ -115,6 +115,15 @@ class Stepper:
         varying = np.array([self.objective.coefficients(f) for f in fractions if coefficients], self.dtype).T
         factors = np.ones(count) if self._steady else np.array([self.schedule(f) for f in fractions], np.float64)
         return (random, *map(self._cast, batch), *varying), self.optimizer.lr * factors
+
+    @property
+    def scans(self) -> bool:
+        """Whether the last step was machine code for one thread, so that `scan` takes such steps faster."""
+        return self._latest[1] is not None and self._latest[1][0].scans and not self._refused
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return self.optimizer.lr * self.schedule(step / self.total)
 
     @property
     def _steady(self) -> bool:
@@ -160,7 +169,7 @@ class Stepper:
     def _planned(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
         """One step by the gradient of each batch, and the optimizer."""
         fraction = state.step / self.total
-        lr = self.optimizer.lr * self.schedule(fraction)
+        lr = self.rate(state.step)
         buffers, losses, total = state.buffers, [], None
         for number, batch in enumerate(batches):
             given = self._arguments(state.step, number, fraction, batch)
