@@ -143,9 +143,12 @@ def test_a_packed_state_is_a_state():
     state, _ = stepper(state, (X[:5], Y[:5]))
     state, _ = stepper(other, (X, Y))
     assert state.step == 8
-    # Several batches make one step without a program.
+    # Several batches of one shape are a program, of several shapes not.
     state, _ = stepper(state, (X[:16], Y[:16]), (X[16:], Y[16:]))
-    assert (type(state), state.step) == (TrainState, 9)
+    assert (type(state), state.step) == (PackedState, 9)
+    state, _ = stepper(state, (X[:16], Y[:16]), (X[16:], Y[16:]))
+    state, _ = stepper(state, (X[:16], Y[:16]), (X[16:30], Y[16:30]))
+    assert (type(state), state.step) == (TrainState, 11)
 
 
 def test_a_training_that_was_cut_off_goes_on_from_its_checkpoint(tmp_path):

@@ -128,3 +128,31 @@ def _numbers(whole: WholeStep) -> str:
     names["lr"] = "float64", ("rate", 0)
     results = [(formula, dtype, (_PIECES[piece], at)) for formula, dtype, (piece, at) in whole.results]
     return function("numbers", ("before", "after", "rate", "results"), names, results)
+
+
+class AccumulatedStep:
+    """`state, losses = step(state, arrays, lr)` with the mean of the gradients of several batches: `arrays` has the
+    leaves of arguments of each. `gradient` and `update` are those of gradient_step and update_step."""
+
+    scans = False
+
+    def __init__(self, gradient: WholeStep, update: WholeStep, layout: Layout):
+        self._gradient, self._update = CompiledStep(gradient, layout), CompiledStep(update, layout)
+        self._sums = CALLER + GIVEN + len(gradient.given)  # and behind it the buffers
+        self._zeros, self._lock = aligned(layout.size), threading.Lock()
+        self._zeros[...] = 0
+        self.reads = self._gradient.reads
+
+    def __call__(
+        self, state: PackedState, arrays: Sequence[Sequence[Any]], lr: float
+    ) -> tuple[PackedState, list[float]]:
+        losses, pieces = [], self._gradient.code.table
+        with self._lock:
+            pieces[self._sums], pieces[self._sums + 1] = address(self._zeros), state.memory[1]
+            for given in arrays:
+                total, loss = self._gradient(state, given, lr)
+                pieces[self._sums] = pieces[self._sums + 1] = total.memory[1]
+                losses.append(loss)
+            self._update.code.table[CALLER + GIVEN] = total.memory[1]
+            new, _ = self._update(state, (), lr)
+        return new, losses

@@ -14,12 +14,12 @@ from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and
 from tlverify.core.tensor import Tensor
 from tlverify.graph import TlverifyError
 from tlverify.train import optim
-from tlverify.train.backend import HOST, Backend, WholeProgram
+from tlverify.train.backend import HOST, Backend, SeveralProgram, WholeProgram
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
 from tlverify.train.state import TrainingError, TrainState
-from tlverify.train.whole import whole_step
+from tlverify.train.whole import gradient_step, update_step, whole_step
 
 Batch = tuple[Array, Array]
 
@@ -70,16 +70,22 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
-        native = self.execution == "native" and len(batches) == 1 and not self._refused
-        found = self._program(state, batches[0]) if native else None
+        found = self._program(state, batches) if self.execution == "native" and not self._refused else None
         if found is None:
             return self._planned(state, batches)
         step, plain, state = found
         lr = self.rate(state.step)
-        new, loss = step(state, (None, *batches[0]) if plain else self._leaves(state.step, batches[0]), lr)
+        if len(batches) == 1:
+            new, loss = step(state, (None, *batches[0]) if plain else self._leaves(state.step, 0, batches[0]), lr)
+            losses = [loss]
+        else:
+            leaves = [self._leaves(state.step, number, batch) for number, batch in enumerate(batches)]
+            new, losses = step(state, leaves, lr)
+            loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
-            given = self._arguments(state.step, 0, state.step / self.total, batches[0])
-            raise TrainingError(self._explain(state.step + 1, loss, (state.params, state.buffers, *given)))
+            number = next(number for number, one in enumerate(losses) if not math.isfinite(one))
+            given = self._arguments(state.step, number, state.step / self.total, batches[number])
+            raise TrainingError(self._explain(state.step + 1, losses[number], (state.params, state.buffers, *given)))
         return new, _metrics((loss, lr))
 
     def scan(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Array]:
@@ -94,7 +100,7 @@ class Stepper:
         count = counts.pop()
         if self.execution == "native" and len(batches) == 1 and not self._refused:
             x, y = batches[0]
-            program = self._program(state, (x[0], y[0]))
+            program = self._program(state, [(x[0], y[0])])
             if program is not None and program[0].scans:
                 step, _, packed_one = program
                 new, losses = step.scan(packed_one, *self._many(step, packed_one, batches[0], count))
@@ -136,35 +142,56 @@ class Stepper:
             return f"compiled: {self._refused[0]}"
         return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
 
-    def _program(self, state: TrainState, batch: Batch) -> tuple[WholeProgram, bool, PackedState] | None:
-        """The step as one program, made once for each type of batch, whether it takes nothing but the arrays of the
-        batch as they are, and the state as it takes it. None if something in the step needs values while it is traced,
-        and native execution was not asked for.
+    def _program(self, state: TrainState, batches: Sequence[Batch]) -> tuple[Any, bool, PackedState] | None:
+        """The step as one program, made once for each type of batches, whether it takes nothing but the arrays of the
+        batch as they are, and the state as it takes it. None if there is none for such batches, or if something in the
+        step needs values while it is traced and native execution was not asked for.
         """
         if type(state) is not PackedState:
-            layout = layout_of(state, self.backend.store())
-            same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
-            self._layouts.extend([] if same else [layout])
-            state = packed(state, same[0] if same else layout)
-        x, y = batch
-        key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
+            state = packed(state, self._layout(layout_of(state, self.backend.store())))
+        x, y = batches[0]
+        key = (state.layout, len(batches), x.shape, x.dtype, y.shape, y.dtype)
+        if len(batches) > 1 and not self._alike(batches):
+            return None
         if key == self._latest[0]:
             return *self._latest[1], state
         found = self._compiled.get(key)
         if found is None:
-            given = self._arguments(state.step, 0, state.step / self.total, batch)
+            given = self._arguments(state.step, 0, state.step / self.total, batches[0])
             try:
-                whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
-                step = self.backend.program(whole, state.layout)
+                step = self._made(state, len(batches), given)
             except (TypeError, TlverifyError) as error:
                 if not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
                 self._refused.append(str(error))
                 return None
-            kept = all(part.dtype == array.dtype for part, array in zip(batch, given[1:3], strict=True))
+            kept = all(part.dtype == array.dtype for part, array in zip(batches[0], given[1:3], strict=True))
             found = self._compiled[key] = step, kept and len(step.reads) == 3 and not step.reads[0]
         self._latest[:] = key, found
         return *found, state
+
+    def _layout(self, new: Layout) -> Layout:
+        """The one that is known already, if it is equal."""
+        for known in self._layouts:
+            if (known.tree, known.leaves, known.numbers) == (new.tree, new.leaves, new.numbers):
+                return known
+        self._layouts.append(new)
+        return new
+
+    def _alike(self, batches: Sequence[Batch]) -> bool:
+        """Whether they have one type, and the backend has programs for several."""
+        types = {(part.shape, part.dtype) for part, _ in batches}, {(part.shape, part.dtype) for _, part in batches}
+        return self.backend.several is not None and all(len(found) == 1 for found in types)
+
+    def _made(self, state: PackedState, batches: int, given: Sequence[Any]) -> WholeProgram | SeveralProgram:
+        if batches == 1:
+            whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
+            return self.backend.program(whole, state.layout)
+        assert self.backend.several is not None
+        gradient = gradient_step(self._gradient, state.layout, state, given)
+        return self.backend.several(
+            gradient, update_step(self.optimizer.update, state.layout, state, batches), state.layout
+        )
 
     def _planned(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
         """One step by the gradient of each batch, and the optimizer."""
@@ -208,9 +235,9 @@ class Stepper:
         key = _step_key(self.seed, step, number)
         return (*map(self.backend.to_device, (key, x, y)), tuple(map(self.backend.to_device, coefficients)))
 
-    def _leaves(self, step: int, batch: Batch) -> list[Any]:
+    def _leaves(self, step: int, number: int, batch: Batch) -> list[Any]:
         """Of the arguments."""
-        return pytree.flatten(self._arguments(step, 0, step / self.total, batch))[0]
+        return pytree.flatten(self._arguments(step, number, step / self.total, batch))[0]
 
     def _cast(self, array: Any) -> Any:
         return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
