@@ -129,6 +129,18 @@ def test_a_state_keeps_its_values():
         np.testing.assert_array_equal(a, b)
 
 
+def test_memory_is_used_again():
+    stepper = Trainer(DENSE, optimizer=optim.Adam(0.01), execution="native").stepper(100)
+    state = stepper.init(np.random.default_rng(0))
+    places = set()
+    for _ in range(50):
+        state, _ = stepper(state, (X, Y))
+        places.add(state.memory[1])
+    assert len(places) == 2  # which take turns
+    held = [stepper(state, (X, Y))[0] for _ in range(9)]
+    assert len({one.memory[1] for one in held}) == 9
+
+
 def test_a_packed_state_is_a_state():
     stepper = Trainer(DENSE, execution="native").stepper(10)
     state, _ = stepper(stepper.init(np.random.default_rng(0)), (X, Y))

@@ -20,7 +20,6 @@ Numbers = tuple[float, ...]
 Memory = tuple[Any, int]
 """An array of bytes, and its address."""
 _KINDS = {bool: "bool", int: "int64", float: "float64"}
-_UNUSED = 3  # references: of the list, of a variable, and of the one who counts
 _LATEST = 3  # pieces of memory among which one that is unused is looked for
 
 
@@ -45,6 +44,17 @@ class Host:
         return np.ndarray(type_.shape, type_.dtype, memory, offset)
 
 
+def _unused(pieces: list[Memory], least: int) -> Memory | None:
+    """One that nothing but the list refers to: then there are no more than `least` references here."""
+    for memory in pieces:
+        if getrefcount(memory) <= least:
+            return memory
+    return None
+
+
+_LEAST = next(least for least in range(9) if _unused([(None, least)], least))  # which Pythons count differently
+
+
 @dataclass(eq=False)
 class Layout:
     """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. Those of
@@ -59,11 +69,10 @@ class Layout:
 
     def memory(self) -> Memory:
         """Some that no state uses."""
-        for memory in self.latest:
-            if getrefcount(memory) == _UNUSED:
-                return memory
-        memory = self.store.memory(self.size)
-        self.latest = [*self.latest[-_LATEST:], memory]
+        memory = _unused(self.latest, _LEAST)
+        if memory is None:
+            memory = self.store.memory(self.size)
+            self.latest = [*self.latest[-_LATEST:], memory]
         return memory
 
     def keep(self, memory: Memory) -> None:
