@@ -9,11 +9,11 @@ step (forward, loss, backward, Adam), after the first ones, in which plans are m
 threads it is the time of the wall, and `native 1` is native with one. `+ MB` is what the first ten steps add to the
 peak memory of a process that has imported the framework. With `--busy` there are twice as many busy processes as
 processors beside it, and the figure is how many times longer that takes. `--growth` is for perceptrons of several
-widths, depths and batches. `torch best`
-has the fused Adam, images in channels-last order, and `torch.compile` for b, e and g, but not a, where it costs more
-than it saves. The losses after ten steps are compared. With `--gpu` native (one CUDA graph), plan (CuPy), torch and
-`torch best` (CUDA graphs by `torch.compile(mode="reduce-overhead")`) run on a GPU, all with the interpreter of this
-script, and times are of the wall.
+widths, depths and batches. `torch best` has the fused Adam, images in channels-last order, and `torch.compile` for b, e
+and g, but not a, where it costs more than it saves. `scan` and `jax scan` take many steps at once (`Stepper.scan`,
+`jax.lax.scan`), on a, where a step is shorter than a call. The losses after ten steps are compared. With `--gpu` native
+(one CUDA graph), plan (CuPy), torch and `torch best` (CUDA graphs by `torch.compile(mode="reduce-overhead")`) run on a
+GPU, all with the interpreter of this script, and times are of the wall.
 
 a  MLP 2-8-1, batch 16               b  MLP 784-256-256-10, batch 128
 c  CNN 1x28x28, 3x3 convolutions 16 and 32 (stride 2), linear, batch 64
@@ -65,8 +65,8 @@ GPU = os.environ.get("BENCHMARK_DEVICE") == "gpu"
 WARM = 1.0  # seconds of steps that are not counted, once all frameworks have compiled
 THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
 clock = time.perf_counter if GPU or THREADS > 1 else time.process_time
-Step = Callable[[], float]
-"""One step; the loss before it."""
+Steps = Callable[[int], float]
+"""So many steps; the loss before the last one."""
 
 
 def sizes_of(workload: str) -> tuple[list[int], int]:
@@ -119,7 +119,32 @@ def initial(workload: str) -> dict[str, np.ndarray]:
     return dict(zip(pytree.paths(tree), leaves, strict=True))
 
 
-def ours(workload: str, execution: str) -> Step:
+def repeated(step: Callable[[], float]) -> Steps:
+    """One by one."""
+
+    def steps(count: int) -> float:
+        loss = 0.0
+        for _ in range(count):
+            loss = step()
+        return loss
+
+    return steps
+
+
+def stacker() -> Callable[[tuple[np.ndarray, np.ndarray], int], tuple[np.ndarray, np.ndarray]]:
+    """Batches along a new first axis, which are made once for each number of them."""
+    known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def stacked(points: tuple[np.ndarray, np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+        if count not in known:
+            x, y = (np.stack([np.asarray(part)] * count) for part in points)
+            known[count] = x, y
+        return known[count]
+
+    return stacked
+
+
+def ours(workload: str, execution: str, many: bool = False) -> Steps:
     from tlverify import Trainer, losses, optim
     from tlverify.core import pytree
 
@@ -135,20 +160,25 @@ def ours(workload: str, execution: str) -> Step:
     given = np.load(os.environ["BENCHMARK_PARAMETERS"])
     _, tree = pytree.flatten(our_model(workload).init(np.random.default_rng(0)))
     state = stepper.start(pytree.unflatten(tree, [given[name] for name in pytree.paths(tree)]))
-    points = tuple(stepper.backend.to_device(part) for part in batch(workload))
+    points, stacked = tuple(stepper.backend.to_device(part) for part in batch(workload)), stacker()
 
     def step() -> float:
         nonlocal state
         state, metrics = stepper(state, points)
         return metrics.loss
 
-    return step
+    def scan(count: int) -> float:
+        nonlocal state
+        state, losses = stepper.scan(state, stacked(points, count))
+        return float(losses[-1])
+
+    return scan if many else repeated(step)
 
 
 # PyTorch
 
 
-def torch_step(workload: str, best: bool) -> Step:
+def torch_step(workload: str, best: bool) -> Steps:
     import torch
     from torch import nn
     from torch.nn import functional
@@ -265,7 +295,7 @@ def torch_step(workload: str, best: bool) -> Step:
         optimizer.step()
         return float(loss.detach())
 
-    return step
+    return repeated(step)
 
 
 def torch_name(name: str) -> str:
@@ -281,7 +311,7 @@ def torch_name(name: str) -> str:
 # JAX
 
 
-def jax_step(workload: str) -> Step:
+def jax_step(workload: str, many: bool = False) -> Steps:
     import jax
     from jax import lax
     from jax import numpy as jnp
@@ -411,10 +441,20 @@ def jax_step(workload: str) -> Step:
         state, loss = compiled(state, x, y)
         return float(loss)
 
-    return step
+    together = jax.jit(lambda state, xs, ys: lax.scan(lambda s, b: update(s, *b), state, (xs, ys)), donate_argnums=0)
+    stacked = stacker()
+
+    def scan(count: int) -> float:
+        nonlocal state
+        state, losses = together(state, *stacked((x, y), count))
+        return float(losses[-1])
+
+    return scan if many else repeated(step)
 
 
-FRAMEWORKS: dict[str, Callable[[str], Step]] = {
+FRAMEWORKS: dict[str, Callable[[str], Steps]] = {
+    "scan": lambda w: ours(w, "native", many=True),
+    "jax scan": lambda w: jax_step(w, many=True),
     "native": lambda w: ours(w, "native"),
     "native 1": lambda w: ours(w, "native"),
     "plan": lambda w: ours(w, "compiled"),
@@ -428,18 +468,17 @@ def child(framework: str, workload: str) -> None:
     """Ten steps, whose last loss is told; then the time of a step, in microseconds, for each line read."""
     import_module({"t": "torch", "j": "jax"}.get(framework[0], "tlverify.train.compiled"))
     before, begin = peak(), clock()
-    step = FRAMEWORKS[framework](workload)
-    losses = [step() for _ in range(10)]
-    print(json.dumps({"loss": losses[-1], "first": clock() - begin, "memory": peak() - before}), flush=True)
+    steps = FRAMEWORKS[framework](workload)
+    loss = steps(10)
+    print(json.dumps({"loss": loss, "first": clock() - begin, "memory": peak() - before}), flush=True)
     repeats, warm = REPEATS.get(workload, 10), False
     for _ in sys.stdin:
         begin = time.perf_counter()
         while not warm and time.perf_counter() < begin + WARM:
-            step()
+            steps(repeats)
         warm = True
         start = clock()
-        for _ in range(repeats):
-            step()
+        steps(repeats)
         print((clock() - start) / repeats * 1e6, flush=True)
 
 
@@ -568,7 +607,9 @@ def main() -> None:
         return
     beside = 2 * (os.cpu_count() or 1) if options.busy else 0
     for workload in options.only:
-        found = measure(workload, pythons, options.rounds, options.threads, beside)
+        scans = {"scan": sys.executable, **({"jax scan": options.jax} if options.jax else {})}
+        chosen = pythons | (scans if workload == "a" and not options.gpu else {})
+        found = measure(workload, chosen, options.rounds, options.threads, beside)
         ours = found["native"]
         off = max(abs(other.loss - ours.loss) / abs(ours.loss) for other in found.values())
         rows = [

@@ -141,6 +141,18 @@ def test_a_state_keeps_its_values():
         np.testing.assert_array_equal(a, b)
 
 
+def test_memory_is_used_again():
+    stepper = Trainer(DENSE, optimizer=optim.Adam(0.01), execution="native").stepper(100)
+    state = stepper.init(np.random.default_rng(0))
+    places = set()
+    for _ in range(50):
+        state, _ = stepper(state, (X, Y))
+        places.add(state.memory[1])
+    assert len(places) == 2  # which take turns
+    held = [stepper(state, (X, Y))[0] for _ in range(9)]
+    assert len({one.memory[1] for one in held}) == 9
+
+
 def test_a_packed_state_is_a_state():
     stepper = Trainer(DENSE, execution="native").stepper(10)
     state, _ = stepper(stepper.init(np.random.default_rng(0)), (X, Y))
@@ -155,9 +167,12 @@ def test_a_packed_state_is_a_state():
     state, _ = stepper(state, (X[:5], Y[:5]))
     state, _ = stepper(other, (X, Y))
     assert state.step == 8
-    # Several batches make one step without a program.
+    # Several batches of one shape are a program, of several shapes not.
     state, _ = stepper(state, (X[:16], Y[:16]), (X[16:], Y[16:]))
-    assert (type(state), state.step) == (TrainState, 9)
+    assert (type(state), state.step) == (PackedState, 9)
+    state, _ = stepper(state, (X[:16], Y[:16]), (X[16:], Y[16:]))
+    state, _ = stepper(state, (X[:16], Y[:16]), (X[16:30], Y[16:30]))
+    assert (type(state), state.step) == (TrainState, 11)
 
 
 def test_a_training_that_was_cut_off_goes_on_from_its_checkpoint(tmp_path):

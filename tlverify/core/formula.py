@@ -69,7 +69,10 @@ def _binary(operator: str, a: Any, b: Any) -> Any:
 
 def text_of(value: float | Formula) -> str:
     """As an expression of Python."""
-    return value.text if isinstance(value, Formula) else f"float('{value!r}')" if value - value != 0 else repr(value)
+    if isinstance(value, Formula):
+        return value.text
+    number = float(value) if isinstance(value, float) else value  # one of NumPy's has another text
+    return f"float('{number!r}')" if number - number != 0 else f"({number!r})"
 
 
 def function_of(formulas: Sequence[float | Formula], names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:

@@ -15,28 +15,48 @@ from tlverify.train.whole import WholeStep
 
 
 class WholeProgram(Protocol):
-    """A step that runs as one. `reads` tells for each leaf of the arguments whether anything depends on it."""
+    """A step that runs as one. `reads` tells for each leaf of the arguments whether anything depends on it, and `scans`
+    whether it has `scan(state, arrays, rates)`: leaves with one more leading axis, and a rate for each step."""
 
     reads: list[bool]
+    scans: bool
 
     def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]: ...
 
 
+class SeveralProgram(Protocol):
+    """A step of several batches: the leaves of the arguments of each, and their losses."""
+
+    reads: list[bool]
+
+    def __call__(
+        self, state: PackedState, arrays: Sequence[Sequence[Any]], lr: float
+    ) -> tuple[PackedState, list[float]]: ...
+
+
 @dataclass(frozen=True)
 class Backend:
-    """`to_device` makes an array of the backend; `store` is where states lie that the programs of `native` and of
-    `plan` read and write. Without a plan, a step is several plans."""
+    """`to_device` makes an array of the backend; `store` is where states lie that programs read and write: those of
+    the executions native and compiled, and for several batches, of gradient_step and update_step. What has no program
+    is run by the gradient's plan, and by the optimizer."""
 
     to_device: Callable[[Any], Any]
     store: Callable[[], Store]
     native: Callable[[WholeStep, Layout], WholeProgram]
-    plan: Callable[[WholeStep, Layout], WholeProgram] | None
+    several: Callable[[WholeStep, WholeStep, Layout], SeveralProgram] | None = None
+    compiled: Callable[[WholeStep, Layout], WholeProgram] | None = None
 
 
 def _machine_code(whole: WholeStep, layout: Layout) -> WholeProgram:
     from tlverify.train.compiled import CompiledStep  # it needs llvmlite
 
     return CompiledStep(whole, layout)
+
+
+def _accumulated(gradient: WholeStep, update: WholeStep, layout: Layout) -> SeveralProgram:
+    from tlverify.train.compiled import AccumulatedStep
+
+    return AccumulatedStep(gradient, update, layout)
 
 
 def _recorded(whole: WholeStep, layout: Layout) -> WholeProgram:
@@ -57,8 +77,8 @@ def _cupy() -> Backend:
         import cupy
     except ImportError:
         raise TlverifyError("Trainer: backend cupy: needs CuPy: pip install 'tlverify[gpu]'") from None
-    return Backend(cupy.asarray, _gpu_memory, _recorded, None)
+    return Backend(cupy.asarray, _gpu_memory, _recorded)
 
 
-HOST = Backend(np.asarray, Host, _machine_code, PlannedStep)
+HOST = Backend(np.asarray, Host, _machine_code, _accumulated, PlannedStep)
 BACKENDS: Mapping[str, Callable[[], Backend]] = {"numpy": lambda: HOST, "cupy": _cupy}

@@ -28,16 +28,35 @@ class ShuffledBatches:
         """Whether the batch that came last was the last one of its pass."""
         return self._place == 0
 
+    @property
+    def left(self) -> int:
+        """Batches of this pass that are to come."""
+        return self.per_pass - self._place
+
     def next(self) -> tuple[Array, Array]:
         """The next batch (x, y)."""
+        index = self._next(1)
+        return self._data.x[index], self._data.y[index]
+
+    def take(self, count: int) -> tuple[Array, Array]:
+        """The next batches (x, y), which may be of several passes, along a new first axis."""
+        parts = []
+        while count:
+            parts.append(self._next(min(count, self.left)))
+            count -= len(parts[-1]) // self._size
+        index = np.concatenate(parts).reshape(-1, self._size)
+        return self._data.x.take(index, 0), self._data.y.take(index, 0)
+
+    def _next(self, count: int) -> Array:
+        """The examples of the next batches, all of one pass."""
         if self._order is None:
             self._start = self._rng.bit_generator.state
             self._order = self._rng.permutation(len(self._data))
-        index = self._order[self._place * self._size : (self._place + 1) * self._size]
-        self._place += 1
+        index = self._order[self._place * self._size : (self._place + count) * self._size]
+        self._place += count
         if self._place == self.per_pass:
             self._place, self._order = 0, None
-        return self._data.x[index], self._data.y[index]
+        return index
 
     def position(self) -> dict[str, Any]:
         """The place in the order, as JSON data."""

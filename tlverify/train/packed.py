@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from sys import getrefcount
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +19,8 @@ from tlverify.train.state import TrainState
 Numbers = tuple[float, ...]
 Memory = tuple[Any, int]
 """An array of bytes, and its address."""
+_KINDS = {bool: "bool", int: "int64", float: "float64"}
+_LATEST = 3  # pieces of memory among which one that is unused is looked for
 
 
 class Store(Protocol):
@@ -41,27 +45,48 @@ class Host:
         return np.ndarray(type_.shape, type_.dtype, memory, offset)
 
 
+def _unused(pieces: list[Memory], least: int) -> Memory | None:
+    """One that nothing but the list refers to: then there are no more than `least` references here."""
+    for memory in pieces:
+        if getrefcount(memory) <= least:
+            return memory
+    return None
+
+
+_LEAST = next(least for least in range(9) if _unused([(None, least)], least))  # which Pythons count differently
+
+
 @dataclass(eq=False)
 class Layout:
-    """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. `free` is
-    memory of this size that no state uses."""
+    """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. Those of
+    `numbers` are behind them. `latest` is memory of this size whose arrays nobody has seen."""
 
     tree: TreeDef
     leaves: tuple[tuple[int, Type] | None, ...]
+    numbers: tuple[tuple[int, Type], ...]
     size: int
     store: Store
-    free: list[Memory] = field(default_factory=list)
+    latest: list[Memory] = field(default_factory=list)
 
     def memory(self) -> Memory:
-        """Some that nothing uses."""
-        return self.free.pop() if self.free else self.store.memory(self.size)
+        """Some that no state uses."""
+        memory = _unused(self.latest, _LEAST)
+        if memory is None:
+            memory = self.store.memory(self.size)
+            self.latest = [*self.latest[-_LATEST:], memory]
+        return memory
 
-    def pack(self, leaves: Sequence[Any]) -> Memory:
-        """The arrays among the leaves in memory of their own."""
+    def keep(self, memory: Memory) -> None:
+        """Never use it again."""
+        self.latest = [one for one in self.latest if one is not memory]
+
+    def pack(self, leaves: Sequence[Any], numbers: Numbers) -> Memory:
+        """The arrays among the leaves, and the numbers, in memory of their own."""
         memory = self.memory()
-        for leaf, place in zip(leaves, self.leaves, strict=True):
-            if place is not None:
-                self._view(memory, place)[...] = leaf
+        places = [place for place in self.leaves if place is not None] + list(self.numbers)
+        arrays = [leaf for leaf, place in zip(leaves, self.leaves, strict=True) if place is not None]
+        for value, place in zip([*arrays, *numbers], places, strict=True):
+            self._view(memory, place)[...] = value
         return memory
 
     def unpack(self, memory: Memory, numbers: Numbers) -> Any:
@@ -69,6 +94,15 @@ class Layout:
         rest = iter(numbers)
         leaves = [next(rest) if place is None else self._view(memory, place) for place in self.leaves]
         return pytree.unflatten(self.tree, leaves)
+
+    def write(self, memory: Memory, numbers: Numbers) -> None:
+        """Put the numbers there."""
+        for value, place in zip(numbers, self.numbers, strict=True):
+            self._view(memory, place)[...] = value
+
+    def numbers_in(self, memory: Memory) -> Numbers:
+        """Those that lie there."""
+        return tuple(self._view(memory, place).item() for place in self.numbers)
 
     def _view(self, memory: Memory, place: tuple[int, Type]) -> Any:
         return self.store.view(memory[0], *place)
@@ -79,16 +113,16 @@ class PackedState(TrainState):
 
     layout: Layout
     memory: Memory
-    numbers: Numbers
-    trees: Any
+    trees: Any = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> TrainState:  # type: ignore[misc]
         """A changed copy, as of dataclasses.replace, is a usual one."""
         return TrainState(*args, **kwargs)
 
-    def __del__(self) -> None:
-        if self.trees is None:
-            self.layout.free.append(self.memory)
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Those of the leaves that are numbers of Python."""
+        return self.layout.numbers_in(self.memory)
 
     @property
     def params(self) -> Any:
@@ -104,6 +138,7 @@ class PackedState(TrainState):
 
     def _all(self) -> Any:
         if self.trees is None:
+            self.layout.keep(self.memory)
             object.__setattr__(self, "trees", self.layout.unpack(self.memory, self.numbers))
         return self.trees
 
@@ -112,28 +147,38 @@ def packed(state: TrainState, layout: Layout) -> PackedState:
     """The same state in memory of the layout."""
     leaves, _ = pytree.flatten((state.params, state.buffers, state.optimizer))
     numbers = tuple(leaf for leaf, place in zip(leaves, layout.leaves, strict=True) if place is None)
-    return packed_state(state.step, layout, layout.pack(leaves), numbers)
+    return packed_state(state.step, layout, layout.pack(leaves, numbers), numbers)
 
 
 def layout_of(state: TrainState, store: Store) -> Layout:
     """One for states with leaves of these types, which lie in the store."""
     leaves, tree = pytree.flatten((state.params, state.buffers, state.optimizer))
     places: list[tuple[int, Type] | None] = []
+    numbers: list[Type] = []
     total = 0
     for leaf in leaves:
         if isinstance(leaf, bool | int | float):
             places.append(None)
+            numbers.append(Type((), next(dtype for kind, dtype in _KINDS.items() if isinstance(leaf, kind))))
             continue
         places.append((total, type_of(leaf)))
         total += -(-leaf.nbytes // ALIGN) * ALIGN
-    return Layout(tree, tuple(places), total, store)
+    behind = tuple((total + 8 * i, type_) for i, type_ in enumerate(numbers))
+    return Layout(tree, tuple(places), behind, total + 8 * len(numbers), store)
 
 
-def packed_state(step: int, layout: Layout, memory: Memory, numbers: Numbers) -> PackedState:
-    state: PackedState = object.__new__(PackedState)
-    values = {"step": step, "layout": layout, "memory": memory, "numbers": numbers, "trees": None}
-    object.__setattr__(state, "__dict__", values)
+def packed_state(step: int, layout: Layout, memory: Memory, numbers: Numbers | None = None) -> PackedState:
+    """A state in the memory, where its numbers are as well unless they are given."""
+    state: PackedState = _new(PackedState)
+    values: dict[str, Any] = {"step": step, "layout": layout, "memory": memory}
+    if numbers is not None:
+        values["numbers"] = numbers
+    _put(state, values)
     return state
+
+
+_new = object.__new__
+_put: Any = TrainState.__dict__["__dict__"].__set__  # past what keeps a frozen dataclass as it is
 
 
 def type_of(array: Any) -> Type:

@@ -28,6 +28,8 @@ class PlannedStep:
     """`state, loss = step(state, arrays, lr)` for states of the layout and leaves of arguments of the step's types.
     `reads` tells for each of these whether anything depends on it."""
 
+    scans = False
+
     def __init__(self, whole: WholeStep, layout: Layout):
         self.whole, self.layout, self._lock = whole, layout, threading.Lock()
         self._numbers: Any = np.zeros(8 * whole.count, np.uint8)
@@ -65,10 +67,6 @@ class PlannedStep:
 
     def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]:
         count, after = self.whole.count, self.layout.memory()
-        given = [
-            np.asarray(array, type_.dtype) if read else None
-            for array, type_, read in zip(arrays, self.whole.given, self.reads, strict=True)
-        ]
         with self._lock:
             values = self.whole.evaluate(lr, *state.numbers)
             self.whole.format.pack_into(self._numbers, 0, *values[:count])
@@ -78,10 +76,11 @@ class PlannedStep:
                     self._known.clear()
                 self._known[key] = self._calls(state.memory[0], after[0])
             (body, views), *rest = self._known[key]
-            body(*views, *given)
+            body(*views, *arrays)
             for run, arguments in rest:
                 run(*arguments)
             loss = self._loss.item()
+        self.layout.write(after, values[count:])
         return packed_state(state.step + 1, self.layout, after, values[count:]), loss
 
     def _hand_over(self, chain: Chain, types: Mapping[str, Type]) -> list[tuple[str, str]]:

@@ -19,6 +19,8 @@ class RecordedStep:
     arguments of the step's types: numbers or arrays of the host or the device. `reads` tells for each of these whether
     anything depends on it."""
 
+    scans = False
+
     def __init__(self, whole: WholeStep, layout: Layout, device: Device):
         self.whole, self.layout, self.device, self._lock = whole, layout, device, threading.Lock()
         self.code = compile_code(whole.graph, whole.inputs, whole.outputs, device)

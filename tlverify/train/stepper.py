@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,18 +14,17 @@ from tlverify.core import NonFiniteError, nn, ops, pytree, run, trace, value_and
 from tlverify.core.tensor import Tensor
 from tlverify.graph import TlverifyError
 from tlverify.train import optim
-from tlverify.train.backend import HOST, Backend, WholeProgram
+from tlverify.train.backend import HOST, Backend, SeveralProgram, WholeProgram
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
 from tlverify.train.state import TrainingError, TrainState
-from tlverify.train.whole import WholeStep, whole_step
+from tlverify.train.whole import WholeStep, gradient_step, update_step, whole_step
 
 Batch = tuple[Array, Array]
 
 
-@dataclass(frozen=True)
-class Metrics:
+class Metrics(NamedTuple):
     """What one step tells: the loss before it (mean over its batches), and the learning rate."""
 
     loss: float
@@ -53,6 +53,7 @@ class Stepper:
     _compiled: dict[Any, Any] = field(init=False, repr=False, default_factory=dict)
     _refused: list[str] = field(init=False, repr=False, default_factory=list)
     _layouts: list[Layout] = field(init=False, repr=False, default_factory=list)
+    _latest: list[Any] = field(init=False, repr=False, default_factory=lambda: [None, None])
 
     def __post_init__(self) -> None:
         gradient = value_and_grad(self._loss, has_aux=True, check=self.execution == "eager")
@@ -69,13 +70,140 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
-        make = {"native": self.backend.native, "compiled": self.backend.plan}.get(self.execution)
-        if make is not None and len(batches) == 1 and not self._refused:
-            program = self._program(state, batches[0], make)
-            if program is not None:
-                return self._whole(program, batches[0])
+        found = self._program(state, batches) if self._make is not None and not self._refused else None
+        if found is None:
+            return self._planned(state, batches)
+        step, plain, state = found
+        lr = self.rate(state.step)
+        if len(batches) == 1:
+            new, loss = step(state, (None, *batches[0]) if plain else self._leaves(state.step, 0, batches[0]), lr)
+            losses = [loss]
+        else:
+            leaves = [self._leaves(state.step, number, batch) for number, batch in enumerate(batches)]
+            new, losses = step(state, leaves, lr)
+            loss = sum(losses) / len(losses)
+        if not math.isfinite(loss):
+            number = next(number for number, one in enumerate(losses) if not math.isfinite(one))
+            given = self._arguments(state.step, number, state.step / self.total, batches[number])
+            raise TrainingError(self._explain(state.step + 1, losses[number], (state.params, state.buffers, *given)))
+        return new, _metrics((loss, lr))
+
+    def scan(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Array]:
+        """A step after another for each item of the first axis of the batches' arrays, as `jax.lax.scan` does: the
+        last state, and the losses (steps,) float64. They are those of single steps, to the bit; where a step is machine
+        code for one thread, all of them are one call of it. TrainingError if a loss is not finite.
+        """
+        counts = {len(part) for batch in batches for part in batch}
+        if len(counts) != 1 or 0 in counts:
+            found = ", ".join(str(len(part)) for batch in batches for part in batch)
+            raise TlverifyError(f"scan: expected arrays that begin with one number of steps, found {found or 'none'}")
+        count = counts.pop()
+        if self._make is not None and len(batches) == 1 and not self._refused:
+            x, y = batches[0]
+            program = self._program(state, [(x[0], y[0])])
+            if program is not None and program[0].scans:
+                step, _, packed_one = program
+                new, losses = step.scan(packed_one, *self._many(step, packed_one, batches[0], count))
+                if np.isfinite(losses).all():
+                    return new, losses.astype(np.float64)
+        losses = np.empty(count)
+        for number in range(count):
+            state, metrics = self(state, *((x[number], y[number]) for x, y in batches))
+            losses[number] = metrics.loss
+        return state, losses
+
+    def _many(self, step: WholeProgram, state: PackedState, batch: Batch, count: int) -> tuple[Sequence[Any], Array]:
+        """The leaves of the arguments of so many steps, one after another, and their rates."""
+        done = range(state.step, state.step + count)
+        key, _, _, *coefficients = step.reads
+        random = np.array([_step_key(self.seed, number, 0) for number in done]) if key else None
+        fractions = [] if self._steady and not coefficients else [number / self.total for number in done]
+        varying = np.array([self.objective.coefficients(f) for f in fractions if coefficients], self.dtype).T
+        factors = np.ones(count) if self._steady else np.array([self.schedule(f) for f in fractions], np.float64)
+        return (random, *map(self._cast, batch), *varying), self.optimizer.lr * factors
+
+    @property
+    def scans(self) -> bool:
+        """Whether the last step was machine code for one thread, so that `scan` takes such steps faster."""
+        return self._latest[1] is not None and self._latest[1][0].scans and not self._refused
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return self.optimizer.lr * self.schedule(step / self.total)
+
+    @property
+    def _make(self) -> Callable[[WholeStep, Layout], WholeProgram] | None:
+        """What makes a program of a whole step, where the execution and the backend have such programs."""
+        return {"native": self.backend.native, "compiled": self.backend.compiled}.get(self.execution)
+
+    @property
+    def _steady(self) -> bool:
+        return self.schedule is optim.constant
+
+    @property
+    def how(self) -> str:
+        """The execution, and why it is not what was hoped for."""
+        if self._refused:
+            return f"compiled: {self._refused[0]}"
+        return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
+
+    def _program(self, state: TrainState, batches: Sequence[Batch]) -> tuple[Any, bool, PackedState] | None:
+        """The step as one program, made once for each type of batches, whether it takes nothing but the arrays of the
+        batch as they are, and the state as it takes it. None if there is none for such batches, or if something in the
+        step needs values while it is traced and native execution was not asked for.
+        """
+        if type(state) is not PackedState:
+            state = packed(state, self._layout(layout_of(state, self.backend.store())))
+        x, y = batches[0]
+        key = (state.layout, len(batches), x.shape, x.dtype, y.shape, y.dtype)
+        if len(batches) > 1 and not self._alike(batches):
+            return None
+        if key == self._latest[0]:
+            return *self._latest[1], state
+        found = self._compiled.get(key)
+        if found is None:
+            given = self._arguments(state.step, 0, state.step / self.total, batches[0])
+            try:
+                step = self._made(state, len(batches), given)
+            except (AttributeError, TypeError, TlverifyError) as error:
+                if self.execution == "native" and not self.reason:
+                    raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
+                self._refused.append(str(error))
+                return None
+            kept = all(part.dtype == array.dtype for part, array in zip(batches[0], given[1:3], strict=True))
+            found = self._compiled[key] = step, kept and len(step.reads) == 3 and not step.reads[0]
+        self._latest[:] = key, found
+        return *found, state
+
+    def _layout(self, new: Layout) -> Layout:
+        """The one that is known already, if it is equal."""
+        for known in self._layouts:
+            if (known.tree, known.leaves, known.numbers) == (new.tree, new.leaves, new.numbers):
+                return known
+        self._layouts.append(new)
+        return new
+
+    def _alike(self, batches: Sequence[Batch]) -> bool:
+        """Whether they have one type, and the backend has programs for several."""
+        types = {(part.shape, part.dtype) for part, _ in batches}, {(part.shape, part.dtype) for _, part in batches}
+        able = self.execution == "native" and self.backend.several is not None
+        return able and all(len(found) == 1 for found in types)
+
+    def _made(self, state: PackedState, batches: int, given: Sequence[Any]) -> WholeProgram | SeveralProgram:
+        if batches == 1:
+            whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
+            assert self._make is not None
+            return self._make(whole, state.layout)
+        assert self.backend.several is not None
+        gradient = gradient_step(self._gradient, state.layout, state, given)
+        return self.backend.several(
+            gradient, update_step(self.optimizer.update, state.layout, state, batches), state.layout
+        )
+
+    def _planned(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
+        """One step by the gradient of each batch, and the optimizer."""
         fraction = state.step / self.total
-        lr = self.optimizer.lr * self.schedule(fraction)
+        lr = self.rate(state.step)
         buffers, losses, total = state.buffers, [], None
         for number, batch in enumerate(batches):
             given = self._arguments(state.step, number, fraction, batch)
@@ -94,52 +222,6 @@ class Stepper:
         metrics = Metrics(sum(losses) / len(losses), lr)
         return TrainState(state.step + 1, params, buffers, optimizer), metrics
 
-    @property
-    def how(self) -> str:
-        """The execution, and why it is not what was hoped for."""
-        if self._refused:
-            return f"compiled: {self._refused[0]}"
-        return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
-
-    def _program(
-        self, state: TrainState, batch: Batch, make: Callable[[WholeStep, Layout], WholeProgram]
-    ) -> tuple[WholeProgram, PackedState] | None:
-        """The step as one program, made once for each type of batch, and the state as it takes it. None if something
-        in the step needs values while it is traced, and native execution was not asked for.
-        """
-        if type(state) is not PackedState:
-            layout = layout_of(state, self.backend.store())
-            same = [known for known in self._layouts if (known.tree, known.leaves) == (layout.tree, layout.leaves)]
-            self._layouts.extend([] if same else [layout])
-            state = packed(state, same[0] if same else layout)
-        x, y = batch
-        key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
-        step = self._compiled.get(key)
-        if step is None:
-            given = self._arguments(state.step, 0, state.step / self.total, batch)
-            try:
-                whole = whole_step(self._gradient, self.optimizer.update, state.layout, state, given)
-                step = make(whole, state.layout)
-            except (AttributeError, TypeError, TlverifyError) as error:
-                if self.execution == "native" and not self.reason:
-                    raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
-                self._refused.append(str(error))
-                return None
-            self._compiled[key] = step
-        return step, state
-
-    def _whole(self, found: tuple[WholeProgram, PackedState], batch: Batch) -> tuple[TrainState, Metrics]:
-        """One step of the program."""
-        step, state = found
-        fraction = state.step / self.total
-        lr = self.optimizer.lr * self.schedule(fraction)
-        random = _step_key(self.seed, state.step, 0) if step.reads[0] else None
-        new, loss = step(state, (random, *batch, *self.objective.coefficients(fraction)), lr)
-        if not math.isfinite(loss):
-            given = self._arguments(state.step, 0, fraction, batch)
-            raise TrainingError(self._explain(state.step + 1, loss, (state.params, state.buffers, *given)))
-        return new, Metrics(loss, lr)
-
     def _loss(self, params: Any, buffers: Any, key: Any, x: Any, y: Any, coefficients: Any) -> Any:
         """(loss, new buffers) with the model in training."""
         found: list[Any] = []
@@ -155,12 +237,17 @@ class Stepper:
         return loss, usable[-1] if usable else buffers
 
     def _arguments(self, step: int, number: int, fraction: float, batch: Batch) -> tuple[Any, ...]:
-        x, y = batch
-        x = x.astype(self.dtype, copy=False) if np.issubdtype(x.dtype, np.floating) else x
-        y = y.astype(self.dtype, copy=False) if np.issubdtype(y.dtype, np.floating) else y
+        x, y = map(self._cast, batch)
         coefficients = [np.asarray(c, self.dtype) for c in self.objective.coefficients(fraction)]
         key = _step_key(self.seed, step, number)
         return (*map(self.backend.to_device, (key, x, y)), tuple(map(self.backend.to_device, coefficients)))
+
+    def _leaves(self, step: int, number: int, batch: Batch) -> list[Any]:
+        """Of the arguments."""
+        return pytree.flatten(self._arguments(step, number, step / self.total, batch))[0]
+
+    def _cast(self, array: Any) -> Any:
+        return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
 
     def _leaf(self, leaf: Any) -> Any:
         return self.backend.to_device(leaf.astype(self.dtype, copy=False))
@@ -176,6 +263,7 @@ class Stepper:
         return f"step {step}: the loss is {loss}: {where}; {_REMEDY}"
 
 
+_metrics: Callable[[tuple[float, float]], Metrics] = functools.partial(tuple.__new__, Metrics)
 _REMEDY = "lower the learning rate or check the loss"
 
 

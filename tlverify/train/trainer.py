@@ -15,6 +15,7 @@ from tlverify.train import losses, optim
 from tlverify.train.backend import BACKENDS
 from tlverify.train.callbacks import Callbacks, EarlyStopping
 from tlverify.train.checkpoint import Checkpoints, Saved
+from tlverify.train.chunks import Chunks
 from tlverify.train.data import Array, DataError, Dataset
 from tlverify.train.logs import Log
 from tlverify.train.objective import Objective, OutputLoss, as_objective
@@ -23,7 +24,7 @@ from tlverify.train.probe import Probe, ProbeResult
 from tlverify.train.progress import progress_bar
 from tlverify.train.report import Report
 from tlverify.train.state import StopTraining, TrainingError, TrainState, expect
-from tlverify.train.stepper import Batch, Stepper
+from tlverify.train.stepper import Batch, Metrics, Stepper
 from tlverify.train.stream import StepStream
 from tlverify.train.trained import Trained
 
@@ -206,14 +207,27 @@ class Trainer:
         for hook in hooks:
             if hook.train_start:
                 hook.train_start(state)
+        # Steps are taken together where nothing looks at what is between them.
+        alone = order is not None and augment is None and accumulate == 1 and not any(hook.step for hook in hooks)
+        by_pass = evaluation is not None or bool(logs) or any(hook.epoch for hook in hooks)
+        ends = [*([log_every] if logs else []), *([checkpoints.every] if checkpoints is not None else [])]
+        chunks = Chunks(_batch_bytes(data, batch_size), ends)
         began, stopped, higher = time.perf_counter(), "", self.task == "classification"
         with progress_bar(title, total, progress) as update, np.errstate(all="ignore"):
             while state.step < total and not stopped:
-                batches = [
-                    _batch(data, order, state.step * accumulate + i, augment, augment_rng) for i in range(accumulate)
-                ]
-                state, metrics = stepper(state, *batches)
-                curve.append(metrics.loss)
+                most = min(total - state.step, order.left if order is not None and by_pass else total)
+                many = chunks.at(state.step, most) if alone and stepper.scans else 1
+                with chunks.timed(many):
+                    if many > 1 and order is not None:
+                        state, told = stepper.scan(state, order.take(many))
+                        metrics = Metrics(float(told[-1]), stepper.rate(state.step - 1))
+                    else:
+                        first_batch = state.step * accumulate
+                        numbers = range(first_batch, first_batch + accumulate)
+                        batches = [_batch(data, order, number, augment, augment_rng) for number in numbers]
+                        state, metrics = stepper(state, *batches)
+                        told = np.array([metrics.loss])
+                curve.extend(told.tolist())
                 end_of_pass = state.step == total or (order is not None and order.at_end)
                 values = {"loss": metrics.loss, "lr": metrics.lr}
                 try:
@@ -319,6 +333,10 @@ def _batch(
 ) -> Batch:
     x, y = data.batch(number) if isinstance(data, StepStream) else order.next()  # type: ignore[union-attr]
     return (x if augment is None else augment(x, rng)), y
+
+
+def _batch_bytes(data: Dataset | StepStream, size: int) -> int:
+    return 0 if isinstance(data, StepStream) else size * (data.x[:1].nbytes + data.y[:1].nbytes)
 
 
 def _position(order: ShuffledBatches | None, augment_rng: np.random.Generator) -> dict[str, Any]:

@@ -23,7 +23,7 @@ IMAGES = RNG.normal(size=(32, 1, 9, 8)).astype(np.float32)
 TOKENS = RNG.integers(0, 11, (4, 6))
 GPT = models.gpt(11, 8, features=16, heads=2, depth=1)
 HOST = Host()
-EMULATED = Backend(np.asarray, lambda: HOST, lambda whole, layout: RecordedStep(whole, layout, HOST), None)
+EMULATED = Backend(np.asarray, lambda: HOST, lambda whole, layout: RecordedStep(whole, layout, HOST))
 CASES = {
     "clipped": (DENSE, X, Y, {"optimizer": optim.Clipped(optim.Adam(0.03), optim.ClipNorm(0.1))}),
     "momentum": (DENSE, X, Y, {"optimizer": optim.SGD(0.1, momentum=0.9, nesterov=True)}),

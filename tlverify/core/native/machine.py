@@ -84,6 +84,13 @@ def system() -> tuple[int, int, int]:
     return yields, reads, writes
 
 
+@functools.cache
+def power() -> int:
+    """The address of the C library's pow, by which Python takes powers of floats."""
+    library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+    return ctypes.cast(library.pow, ctypes.c_void_p).value or 0
+
+
 def pause() -> tuple[str, str]:
     """The text that declares and that calls what a processor does while it waits for another one, if LLVM has it."""
     name = _PAUSES.get(platform.machine())

@@ -38,15 +38,22 @@ class Code:
     reads: list[bool]
     kept: tuple[Any, ...]  # what the table points to
     pace: threads.Pace | None  # of several threads
-    _address: int = field(init=False)
+    address: int = field(init=False)  # of the table
     _arrived: Any = field(init=False)
     _multiplies: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self._address = ctypes.addressof(self.table)
+        self.address = ctypes.addressof(self.table)
         self._arrived = aligned(ALIGN).view(np.int64)
         self.table[COUNT] = address(self._arrived)
         self._multiplies = any(isinstance(one, Product) for one in self.schedule.instructions)
+
+    @property
+    def whole(self) -> int | None:
+        """The address of the function that does it all, if that is one, and for one thread."""
+        if len(self.parts) != 1 or isinstance(self.parts[0], Call) or self.pace is not None or self._multiplies:
+            return None
+        return ctypes.cast(self.parts[0][1], ctypes.c_void_p).value
 
     def run(self) -> None:
         if not self._multiplies:
@@ -70,9 +77,9 @@ class Code:
                 continue
             several, alone = part
             if together:
-                threads.run(several, self._address, self._arrived)
+                threads.run(several, self.address, self._arrived)
             else:
-                alone(self._address)
+                alone(self.address)
 
     def _array(self, view: View) -> Any:
         buffer = self.schedule.buffers[view.buffer]
