@@ -16,7 +16,8 @@ from tlverify.graph import Graph, Node, Shape
 
 Step = tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]
 
-_BROADCASTING = frozenset(("add", "div", "equal", "greater", "maximum", "minimum", "mul", "pow", "sub", "where"))
+BROADCASTING = frozenset(("add", "div", "equal", "greater", "maximum", "minimum", "mul", "pow", "sub", "where"))
+"""Ops whose functions repeat operands themselves."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _make_plan(graph: Graph, xp: ModuleType) -> Plan:
         first[key] = output
         if node.op == "broadcast_to":
             narrow[output] = narrow.get(sources[0], sources[0])
-        elif node.op in _BROADCASTING:
+        elif node.op in BROADCASTING:
             sources = _skip_broadcasts(sources, narrow, shapes, node.shape)
         if constants.issuperset(sources):
             slots[output] = function_of(node)(*[slots[source] for source in sources])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from tlverify.core.ops.forward import FORWARD
-from tlverify.graph import Node
+from tlverify.core.plan import BROADCASTING
+from tlverify.graph import Node, Shape
 
-SMALL = 1 << 12  # elements up to which one call that makes an array beats two that fill one
+SMALL = 1 << 12  # elements up to which what a call costs counts, and not what it does
 
 
 def _number(text: str) -> str:
@@ -59,6 +60,11 @@ def add_padded(x: Any, y: Any, *, before: Sequence[int], after: Sequence[int]) -
 
 
 def _linear(out: str, x: str, weight: str, bias: str) -> str:
+    return f"matmul({x}, {weight}.T, {out}); add({out}, {bias}, {out})"
+
+
+def _linear_of_rows(out: str, x: str, weight: str, bias: str) -> str:
+    """Of x with more axes than two."""
     rows = f"{x}.reshape(-1, {weight}.shape[1])"
     return f"matmul({rows}, {weight}.T, {out}.reshape(-1, {weight}.shape[0])); add({out}, {bias}, {out})"
 
@@ -90,8 +96,8 @@ class Straight:
 
 def straight(
     nodes: Sequence[Node],
-    constants: Mapping[str, Any],
-    arrays: Mapping[str, Any],
+    constants: dict[str, Any],
+    arrays: dict[str, Any],
     moving: Iterable[str],
     given: Sequence[str],
     outputs: Sequence[tuple[str, str]],
@@ -100,7 +106,8 @@ def straight(
     time to time, those in `given` in every run, and all others stay. `outputs` are pairs of a value and the name of an
     array that it goes to.
     """
-    nodes = _with_padding_added(nodes, {name for name, _ in outputs})
+    shapes = {name: array.shape for name, array in (constants | arrays).items()}
+    nodes = _with_padding_added(needed_for(_without_broadcasts(nodes, shapes), outputs), {name for name, _ in outputs})
     maker = _Maker(constants, arrays, moving, given, dict(reversed(outputs)))
     last = {name: node.name for node in nodes for name in node.inputs} | {name: "" for name, _ in outputs}
     for node in nodes:
@@ -110,6 +117,30 @@ def straight(
         if name not in made or target != maker.outputs[name]:
             maker.lines.append(f"copyto({maker.texts[target]}, {maker.texts[name]})")
     return maker.done()
+
+
+def _without_broadcasts(nodes: Sequence[Node], shapes: dict[str, Shape]) -> Iterator[Node]:
+    """With what is repeated as it is, where NumPy repeats it itself: that takes less time."""
+    narrow: dict[str, str] = {}
+    for node in nodes:
+        shapes[node.name] = node.shape
+        if node.op == "broadcast_to":
+            narrow[node.name] = narrow.get(node.inputs[0], node.inputs[0])
+        elif node.op in BROADCASTING:
+            direct = tuple(narrow.get(name, name) for name in node.inputs)
+            if np.broadcast_shapes(*(shapes[name] for name in direct)) == node.shape:
+                node = Node(node.name, node.op, direct, node.shape, node.dtype, node.attributes)
+        yield node
+
+
+def needed_for(nodes: Iterable[Node], outputs: Sequence[tuple[str, str]]) -> list[Node]:
+    """Those that an output depends on."""
+    needed, kept = {name for name, _ in outputs}, []
+    for node in reversed(list(nodes)):
+        if node.name in needed:
+            kept.append(node)
+            needed.update(node.inputs)
+    return kept[::-1]
 
 
 def _with_padding_added(nodes: Sequence[Node], outputs: set[str]) -> list[Node]:
@@ -183,7 +214,7 @@ class _Maker:
             line = self.statement(node, self.texts[x])
             assert line is not None
             self.lines.append(line)
-        elif target is None and self.fills(node, made):
+        elif target is None and self.statement(node, "") is not None:
             if isinstance(FORWARD.get(node.op), np.ufunc) or node.op in ("relu", "scale"):
                 self.release(dead)  # each element takes the place of one that it depends on
             self.into(node, made)
@@ -192,12 +223,6 @@ class _Maker:
             if target is not None:
                 self.lines.append(f"copyto({self.texts[target]}, {self.texts[node.name]})")
         self.release(dead)
-
-    def fills(self, node: Node, made: Any) -> bool:
-        """Whether its value is best written into an array that is there."""
-        if node.op == "where" and made.size <= SMALL:
-            return False
-        return self.statement(node, "") is not None
 
     def view(self, node: Node, source: str, made: Any) -> None:
         if self.texts[source] in self.space:
@@ -230,8 +255,10 @@ class _Maker:
     def statement(self, node: Node, out: str) -> str | None:
         """One that writes the value into `out`; None if there is none."""
         args = [self.texts[name] for name in node.inputs]
-        if node.op == "where" and self.zero(node.inputs[2]) and self.samples[node.inputs[1]].dtype in _BITS:
+        if node.op == "where" and math.prod(node.shape) > SMALL and self.masks(node):
             return f"kept({args[0]}, {args[1]}, {out})"
+        if node.op == "linear" and self.samples[node.inputs[0]].ndim != 2:
+            return _linear_of_rows(out, *args)
         if node.op in INTO:
             return INTO[node.op](out, *args, **node.attributes)
         function = FORWARD.get(node.op)
@@ -242,10 +269,11 @@ class _Maker:
         block = self.blocks.get(name)
         return name in dead and block is not None and block.users == 1 and self.samples[name].flags.writeable
 
-    def zero(self, name: str) -> bool:
-        """Whether it is a constant of 0, without a sign."""
-        array = self.samples[name]
-        return name in self.constants and not array.any() and not np.signbit(array).any()
+    def masks(self, node: Node) -> bool:
+        """Whether it keeps floats, or 0 without a sign."""
+        which, x, other = (self.samples[name] for name in node.inputs)
+        zero = node.inputs[2] in self.constants and not other.any() and not np.signbit(other).any()
+        return zero and x.dtype in _BITS and which.shape == x.shape == node.shape
 
     def take(self, size: int) -> _Block:
         fitting = [block for block in self.free if size <= block.memory.size <= 2 * size + SMALL]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlverify.core.rewrite import with_windows_kept
-from tlverify.core.straight import Straight, straight
+from tlverify.core.straight import Straight, needed_for, straight
 from tlverify.graph import Node, Type
 from tlverify.train.flat import Chain, chain_of
 from tlverify.train.packed import Layout, PackedState, packed_state
@@ -99,19 +99,14 @@ class PlannedStep:
 
     def _straight_body(self, nodes: Sequence[Node], outputs: Sequence[tuple[str, str]]) -> Straight:
         """All but the chain."""
-        needed = {name for name, _ in outputs}
-        kept = []
-        for node in reversed(nodes):
-            if node.name in needed:
-                kept.append(node)
-                needed.update(node.inputs)
-        needed |= {target for _, target in outputs}
+        kept = needed_for(nodes, outputs)
+        needed = {n for node in kept for n in node.inputs} | {name for pair in outputs for name in pair}
         self._moving = {name: place for name, place in self._moving.items() if name in needed}
         constants, fixed = ({n: a for n, a in d.items() if n in needed} for d in (self._constants, self._fixed))
         memory, _ = self.layout.memory()
         given = {n: np.zeros(t.shape, t.dtype) for n, t in zip(self._given, self.whole.given, strict=True)}
         arrays = fixed | self._moved(memory, memory) | given
-        return straight(kept[::-1], constants, arrays, self._moving, self._given, outputs)
+        return straight(kept, constants, arrays, self._moving, self._given, outputs)
 
     def _straight_flat(self, chain: Chain) -> list[tuple[Straight, int, int]]:
         """Functions for parts of the flat arrays, and where these begin and end."""
