@@ -53,6 +53,7 @@ class Stepper:
     _compiled: dict[Any, Any] = field(init=False, repr=False, default_factory=dict)
     _refused: list[str] = field(init=False, repr=False, default_factory=list)
     _layouts: list[Layout] = field(init=False, repr=False, default_factory=list)
+    # The latest program, and if it takes nothing but the arrays of a batch, as they are, the types it is for.
     _latest: list[Any] = field(init=False, repr=False, default_factory=lambda: [None, None])
 
     def __post_init__(self) -> None:
@@ -70,23 +71,35 @@ class Stepper:
 
     def __call__(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Metrics]:
         """TrainingError if the loss is not finite."""
+        # First the usual case, since the step of a small network takes as long as a few lines of Python.
+        if len(batches) == 1 and type(state) is PackedState:
+            x, y = batches[0]
+            key, step = self._latest
+            if (state.layout, x.shape, x.dtype, y.shape, y.dtype) == key:
+                lr = self.rate(state.step)
+                new, loss = step(state, (None, x, y), lr)
+                if math.isfinite(loss):
+                    return new, _metrics((loss, lr))
+        return self._step(state, batches)
+
+    def _step(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
         found = self._program(state, batches) if self._make is not None and not self._refused else None
         if found is None:
             return self._planned(state, batches)
-        step, plain, state = found
+        step, state = found
         lr = self.rate(state.step)
+        leaves = [self._leaves(state.step, number, batch) for number, batch in enumerate(batches)]
         if len(batches) == 1:
-            new, loss = step(state, (None, *batches[0]) if plain else self._leaves(state.step, 0, batches[0]), lr)
+            new, loss = step(state, leaves[0], lr)
             losses = [loss]
         else:
-            leaves = [self._leaves(state.step, number, batch) for number, batch in enumerate(batches)]
             new, losses = step(state, leaves, lr)
             loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
             number = next(number for number, one in enumerate(losses) if not math.isfinite(one))
             given = self._arguments(state.step, number, state.step / self.total, batches[number])
             raise TrainingError(self._explain(state.step + 1, losses[number], (state.params, state.buffers, *given)))
-        return new, _metrics((loss, lr))
+        return new, Metrics(loss, lr)
 
     def scan(self, state: TrainState, *batches: Batch) -> tuple[TrainState, Array]:
         """A step after another for each item of the first axis of the batches' arrays, as `jax.lax.scan` does: the
@@ -102,8 +115,7 @@ class Stepper:
             x, y = batches[0]
             program = self._program(state, [(x[0], y[0])])
             if program is not None and program[0].scans:
-                step, _, packed_one = program
-                new, losses = step.scan(packed_one, *self._many(step, packed_one, batches[0], count))
+                new, losses = program[0].scan(program[1], *self._many(*program, batches[0], count))
                 if np.isfinite(losses).all():
                     return new, losses.astype(np.float64)
         losses = np.empty(count)
@@ -125,7 +137,7 @@ class Stepper:
     @property
     def scans(self) -> bool:
         """Whether the last step was machine code for one thread, so that `scan` takes such steps faster."""
-        return self._latest[1] is not None and self._latest[1][0].scans and not self._refused
+        return self._latest[1] is not None and self._latest[1].scans and not self._refused
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -147,20 +159,18 @@ class Stepper:
             return f"compiled: {self._refused[0]}"
         return f"{self.execution}: {self.reason}" if self.reason and self.execution != "native" else self.execution
 
-    def _program(self, state: TrainState, batches: Sequence[Batch]) -> tuple[Any, bool, PackedState] | None:
-        """The step as one program, made once for each type of batches, whether it takes nothing but the arrays of the
-        batch as they are, and the state as it takes it. None if there is none for such batches, or if something in the
-        step needs values while it is traced and native execution was not asked for.
+    def _program(self, state: TrainState, batches: Sequence[Batch]) -> tuple[Any, PackedState] | None:
+        """The step as one program, made once for each type of batches, and the state as it takes it. None if there is
+        none for such batches, or if something in the step needs values while it is traced and native execution was not
+        asked for.
         """
         if type(state) is not PackedState:
             state = packed(state, self._layout(layout_of(state, self.backend.store())))
         x, y = batches[0]
-        key = (state.layout, len(batches), x.shape, x.dtype, y.shape, y.dtype)
         if len(batches) > 1 and not self._alike(batches):
             return None
-        if key == self._latest[0]:
-            return *self._latest[1], state
-        found = self._compiled.get(key)
+        key = (state.layout, x.shape, x.dtype, y.shape, y.dtype)
+        found = self._compiled.get((len(batches), key))
         if found is None:
             given = self._arguments(state.step, 0, state.step / self.total, batches[0])
             try:
@@ -171,9 +181,11 @@ class Stepper:
                 self._refused.append(str(error))
                 return None
             kept = all(part.dtype == array.dtype for part, array in zip(batches[0], given[1:3], strict=True))
-            found = self._compiled[key] = step, kept and len(step.reads) == 3 and not step.reads[0]
-        self._latest[:] = key, found
-        return *found, state
+            usual = kept and len(batches) == 1 and len(step.reads) == 3 and not step.reads[0]
+            found = self._compiled[len(batches), key] = step, usual
+        step, usual = found
+        self._latest[:] = key if usual else None, step
+        return step, state
 
     def _layout(self, new: Layout) -> Layout:
         """The one that is known already, if it is equal."""
