@@ -119,7 +119,8 @@ class PlannedStep:
                 numbers = {name: array.reshape(()) for name, array in numbers.items() if array is not None}
                 constants = {n: self._constants[n].reshape(()) for n in chain.numbers if n in self._constants}
                 moving = [*chain.old, *chain.outer, *(f"new.{offset}" for _, offset in chain.new)]
-                arrays = numbers | {name: np.zeros(size, chain.dtype) for name in moving}
+                kinds = {name: self._fixed[name].dtype for name in chain.outer}
+                arrays = numbers | {name: np.zeros(size, kinds.get(name, chain.dtype)) for name in moving}
                 outputs = [(name, f"new.{offset}") for name, offset in chain.new]
                 made[size] = straight(chain.nodes, constants, arrays, moving, (), outputs)
             parts.append((made[size], start, start + size))
