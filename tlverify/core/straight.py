@@ -112,9 +112,8 @@ def straight(
     last = {name: node.name for node in nodes for name in node.inputs} | {name: "" for name, _ in outputs}
     for node in nodes:
         maker.add(node, [name for name in dict.fromkeys(node.inputs) if last[name] == node.name])
-    made = {node.name for node in nodes}
     for name, target in outputs:
-        if name not in made or target != maker.outputs[name]:
+        if maker.texts[name] != maker.texts[target]:
             maker.lines.append(f"copyto({maker.texts[target]}, {maker.texts[name]})")
     return maker.done()
 
@@ -199,10 +198,12 @@ class _Maker:
         made = _sample(node, args)
         source = next((n for n, a in zip(node.inputs, args, strict=True) if np.may_share_memory(made, a)), None)
         target = self.outputs.get(node.name)
+        if target is not None and self.samples[target].strides != np.empty_like(made).strides:
+            target = None  # it is copied at the end: sums of what lies otherwise have another order
         if target is None and self.constants.issuperset(node.inputs):
             self.constants.add(node.name)
             self.hold(node.name, made)
-        elif source is not None and target is None:
+        elif source is not None:
             self.view(node, source, made)
         elif target is not None and (line := self.statement(node, self.texts[target])) is not None:
             self.texts[node.name], self.samples[node.name] = self.texts[target], self.samples[target]
@@ -220,8 +221,6 @@ class _Maker:
             self.into(node, made)
         else:
             self.call(node, made)
-            if target is not None:
-                self.lines.append(f"copyto({self.texts[target]}, {self.texts[node.name]})")
         self.release(dead)
 
     def view(self, node: Node, source: str, made: Any) -> None:
