@@ -458,6 +458,7 @@ FRAMEWORKS: dict[str, Callable[[str], Steps]] = {
     "native": lambda w: ours(w, "native"),
     "native 1": lambda w: ours(w, "native"),
     "plan": lambda w: ours(w, "compiled"),
+    "eager": lambda w: ours(w, "eager"),
     "torch": lambda w: torch_step(w, False),
     "torch best": lambda w: torch_step(w, True),
     "jax": jax_step,
@@ -609,6 +610,8 @@ def main() -> None:
     for workload in options.only:
         scans = {"scan": sys.executable, **({"jax scan": options.jax} if options.jax else {})}
         chosen = pythons | (scans if workload == "a" and not options.gpu else {})
+        if workload in "ab" and options.threads == 1 and not options.gpu:
+            chosen["eager"] = sys.executable
         found = measure(workload, chosen, options.rounds, options.threads, beside)
         ours = found["native"]
         off = max(abs(other.loss - ours.loss) / abs(ours.loss) for other in found.values())

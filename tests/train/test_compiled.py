@@ -11,7 +11,7 @@ import pytest
 
 from tlverify.core import models, nn, ops, pytree
 from tlverify.graph import TlverifyError
-from tlverify.train import data, losses, optim
+from tlverify.train import data, losses, optim, planned
 from tlverify.train.callbacks import Callbacks
 from tlverify.train.checkpoint import Checkpoints
 from tlverify.train.packed import PackedState
@@ -65,6 +65,12 @@ def same(model, optimizer=TREES[0], batch=(X, Y), rtol=1e-4, **settings):
 @pytest.mark.parametrize("optimizer", TREES, ids=lambda o: type(o).__name__)
 def test_steps_are_those_of_the_plan(optimizer):
     same(DENSE, optimizer)
+
+
+@pytest.mark.parametrize("block", [16, 64])
+def test_flat_arrays_are_worked_on_in_blocks(block, monkeypatch):
+    monkeypatch.setattr(planned, "BLOCK", block)
+    same(DENSE, optim.Clipped(optim.AdamW(0.01), optim.ClipNorm(0.1)))
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy import vdot
 
 from tlverify.core.backend import as_array, namespace
-from tlverify.core.plan import function_of, plan_for
-from tlverify.graph import FLOATS, Graph, GraphError, ShapeError, TlverifyError, Type
+from tlverify.core.plan import line_for, plan_for
+from tlverify.graph import Graph, GraphError, ShapeError, TlverifyError, Type
 
 
 class NonFiniteError(TlverifyError):
@@ -55,16 +57,20 @@ def _ordered(graph: Graph, inputs: Sequence[Any] | Mapping[str, Any]) -> Sequenc
 
 
 def _run_checked(graph: Graph, arrays: Sequence[Any], xp: ModuleType) -> tuple[Any, ...]:
-    values = {value.name: array for value, array in zip(graph.inputs, arrays, strict=True)}
-    values |= {parameter.name: xp.asarray(parameter.data) for parameter in graph.parameters}
-    for node in graph.nodes:
-        result = function_of(node)(*[values[name] for name in node.inputs])
-        values[node.name] = result
-        if node.dtype in FLOATS and not xp.isfinite(result).all():
-            inputs = ", ".join(f"{name} {_describe(values[name], xp)}" for name in node.inputs)
+    """Node by node: nothing is merged or folded."""
+    line = line_for(graph, xp)
+    values = [*arrays, *line.parameters]
+    for number, (function, sources, checked) in enumerate(line.steps):
+        result = function(*[values[source] for source in sources])
+        values.append(result)
+        # A sum of squares is finite only if all terms are, and takes one pass; but it may overflow.
+        if checked and not isfinite(vdot(result, result)) and not xp.isfinite(result).all():
+            node = graph.nodes[number]
+            names = zip(node.inputs, sources, strict=True)
+            inputs = ", ".join(f"{name} {_describe(values[source], xp)}" for name, source in names)
             found = _describe(result, xp)
             raise NonFiniteError(f"node {node.name!r} ({node.op}) is not finite: {found}; its inputs: {inputs}")
-    return tuple(as_array(values[name]) for name in graph.outputs)
+    return tuple([as_array(values[output]) for output in line.outputs])
 
 
 def _describe(array: Any, xp: ModuleType) -> str:

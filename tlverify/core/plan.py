@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlverify.core.ops.forward import FORWARD
-from tlverify.graph import Graph, Node, Shape
+from tlverify.graph import FLOATS, Graph, Node, Shape
 
 Step = tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]
 
@@ -44,6 +44,49 @@ def plan_for(graph: Graph, xp: ModuleType) -> Plan:
     if xp.__name__ not in plans:
         plans[xp.__name__] = _make_plan(graph, xp)
     return plans[xp.__name__]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values in a row: inputs, parameters, nodes. A step is the function of a node, which values it takes, and whether
+    the value may be one that is not finite where they are: a view of a node's value may not. What only ops read that
+    repeat it themselves is not repeated."""
+
+    parameters: tuple[Any, ...]
+    steps: tuple[tuple[Callable[..., Any], tuple[int, ...], bool], ...]
+    outputs: tuple[int, ...]
+
+
+_lines: weakref.WeakKeyDictionary[Graph, dict[str, Line]] = weakref.WeakKeyDictionary()
+_VIEWS = frozenset(("broadcast_to", "detach", "reshape", "slice", "transpose"))
+
+
+def line_for(graph: Graph, xp: ModuleType) -> Line:
+    """The nodes of the graph one by one for arrays of the namespace, made once for as long as the graph lives."""
+    lines = _lines.setdefault(graph, {})
+    if xp.__name__ not in lines:
+        index = {value.name: place for place, value in enumerate(graph.values)}
+        first = len(graph.inputs) + len(graph.parameters)
+        shapes = [value.shape for value in graph.values]
+        narrow = {index[node.name]: index[node.inputs[0]] for node in graph.nodes if node.op == "broadcast_to"}
+        rows = []
+        for node in graph.nodes:
+            sources = tuple(index[name] for name in node.inputs)
+            rows.append(_skip_broadcasts(sources, narrow, shapes, node.shape) if node.op in BROADCASTING else sources)
+        outputs = tuple(index[name] for name in graph.outputs)
+        read = {*outputs, *(source for sources in rows for source in sources)}
+        steps = []
+        for place, (node, sources) in enumerate(zip(graph.nodes, rows, strict=True), first):
+            checked = node.dtype in FLOATS and not (node.op in _VIEWS and sources[0] >= first)
+            skipped = node.op == "broadcast_to" and place not in read
+            steps.append((_same if skipped else function_of(node), sources, checked))
+        parameters = tuple(xp.asarray(parameter.data) for parameter in graph.parameters)
+        lines[xp.__name__] = Line(parameters, tuple(steps), outputs)
+    return lines[xp.__name__]
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def function_of(node: Node) -> Callable[..., Any]:

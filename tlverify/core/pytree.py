@@ -68,14 +68,42 @@ def unflatten(treedef: TreeDef, leaves: Sequence[Any]) -> Any:
 
 def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:  # noqa: A001
     """`function` applied to corresponding leaves of trees of one structure."""
+    try:
+        return _mapped(function, tree, others)
+    except _TreesDifferError:
+        first = flatten(tree)[1]
+        found = next(one for one in (flatten(other)[1] for other in others) if one != first)
+        raise GraphError(f"trees differ: {paths(first)} and {paths(found)}") from None
+
+
+class _TreesDifferError(Exception):
+    pass
+
+
+def _mapped(function: Callable[..., Any], tree: Any, others: Sequence[Any]) -> Any:
+    """Dicts, tuples, lists and usual leaves one by one, and what is of other kinds by its structure."""
+    kind = type(tree)
+    if kind in _PLAIN:
+        if not _PLAIN.issuperset(builtins.map(type, others)):
+            raise _TreesDifferError
+        return function(tree, *others)
+    if kind is dict and {*builtins.map(type, tree)} == {str}:
+        for other in others:
+            if type(other) is not dict or other.keys() != tree.keys():
+                raise _TreesDifferError
+        return {key: _mapped(function, tree[key], [other[key] for other in others]) for key in sorted(tree)}
+    if kind is tuple or kind is list:
+        for other in others:
+            if type(other) is not kind or len(other) != len(tree):
+                raise _TreesDifferError
+        rows = ((part, [other[i] for other in others]) for i, part in enumerate(tree))
+        return kind([_mapped(function, part, row) for part, row in rows])
     leaves, treedef = flatten(tree)
     columns = [leaves]
     for other in others:
-        column: list[Any] = []
-        if not _follow(treedef, other, column):
-            column, found = flatten(other)
-            if found != treedef:
-                raise GraphError(f"trees differ: {paths(treedef)} and {paths(found)}")
+        column, found = flatten(other)
+        if found != treedef:
+            raise _TreesDifferError
         columns.append(column)
     return unflatten(treedef, [function(*row) for row in zip(*columns, strict=True)])
 
@@ -112,18 +140,6 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return TreeDef(registered, keys, tuple([_flatten(getattr(tree, key), leaves) for key in keys]), static)
     leaves.append(tree)
     return LEAF
-
-
-def _follow(treedef: TreeDef, tree: Any, leaves: list[Any]) -> bool:
-    """The leaves of a tree of dicts, tuples, lists and usual leaves that has this structure. False if it is another."""
-    kind = type(tree)
-    if kind in _PLAIN:
-        leaves.append(tree)
-        return treedef.kind is None
-    if kind is not treedef.kind or kind not in (dict, tuple, list) or len(tree) != len(treedef.children):
-        return False
-    parts = [tree.get(key, _END) for key in treedef.keys] if kind is dict else tree
-    return all(_follow(child, part, leaves) for child, part in zip(treedef.children, parts, strict=True))
 
 
 @functools.lru_cache(256)

@@ -122,7 +122,8 @@ class PlannedStep:
                 kinds = {name: self._fixed[name].dtype for name in chain.outer}
                 arrays = numbers | {name: np.zeros(size, kinds.get(name, chain.dtype)) for name in moving}
                 outputs = [(name, f"new.{offset}") for name, offset in chain.new]
-                made[size] = straight(chain.nodes, constants, arrays, moving, (), outputs)
+                nodes = [Node(n.name, n.op, n.inputs, (size,), n.dtype, n.attributes) for n in chain.nodes]
+                made[size] = straight(nodes, constants, arrays, moving, (), outputs)
             parts.append((made[size], start, start + size))
         return parts
 
