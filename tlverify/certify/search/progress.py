@@ -16,8 +16,8 @@ class Search:
 
     `deadline` is a time of time.perf_counter. `lower` is the best bound so far on the amount by which the bad set is
     missed (proved once it is above 0), `leaves` counts the closed leaves of trees, `open` those of the present tree
-    that are left, `log` says in words what was done, `obstacle` why the search cannot even begin. `report` is called
-    with this object about once a second while the search runs.
+    that are left, `log` says in words what was done, `obstacle` why the search cannot even begin, `elsewhere` the CPU
+    seconds that other processes took. `report` is called with this object about once a second while the search runs.
     """
 
     deadline: float = inf
@@ -26,6 +26,7 @@ class Search:
     open: int = 0
     log: list[str] = field(default_factory=list)
     obstacle: str = ""
+    elsewhere: float = 0.0
     report: Callable[[Search], None] | None = None
     _reported: float = field(default_factory=time.perf_counter, repr=False)
 
