@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tlverify.bench.instances import BenchError, make_tasks, read_instances
-from tlverify.bench.pool import THREADS, dask_pool, executor_submit, local_pool
+from tlverify.bench.pool import dask_pool, executor_submit, local_pool
 from tlverify.bench.record import Store
 from tlverify.bench.run import pending, run_tasks
+from tlverify.certify.workers import THREADS
 
 from .folder import die_once, environment, make_folder, solve_or_die, solve_or_hang
 

@@ -187,7 +187,7 @@ class Deep:
         timeout = self.timeout if timeout is None else timeout
         begin, checking, reason, stopped, name, accepted = time.perf_counter(), 0.0, "", "", "", None
         tell = None if self.report is None else partial(self.report, claim)
-        search = Search(inf if timeout is None else begin + timeout, report=tell)
+        search = Search(inf if timeout is None else begin + timeout, report=tell, sharing=self._sharing(claim))
         proposals = chain([] if known is None else [known], _quietly(self._propose(claim, search)))
         try:
             for data in proposals:
@@ -234,19 +234,16 @@ class Deep:
     def _propose(self, claim: Claim, search: Search) -> Iterator[bytes]:
         """Where numbers are beyond float64, or matrices too large, nothing is proposed."""
         few = self.few_inputs and Ball.of(claim) is None
-        rng = np.random.default_rng(self.seed)
+        propose_one = propose_boxes if few else propose_phases
         try:
             if self._layers is None:
                 self._layers = layers_of(self.program)
-            if few:
-                yield from propose_boxes(self.program, self._layers, claim, search, rng, self._sharing(claim))
-            else:
-                yield from propose_phases(self.program, self._layers, claim, search, rng)
+            yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
         except (TooLarge, kernel.Rejected, OverflowError) as error:
             search.obstacle = str(error)
 
     def _sharing(self, claim: Claim) -> Sharing | None:
-        if self.executor is None:
+        if self.executor is None or not self.few_inputs:
             return None
         return Sharing(self.executor, Job(*to_bytes(self.graph), claim.digest, claim))
 

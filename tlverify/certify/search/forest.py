@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -130,3 +130,20 @@ class Forest:
                 begin += size + depth
             found.append(parts)
         return Proof(numbers - shift, [entries[k] for k in used[shift:].tolist()], found)
+
+
+class Engine(Protocol):
+    """Branch and bound on the open parts of a forest: `Walk` or `Branch`."""
+
+    forest: Forest
+    stuck: bool
+
+    def __len__(self) -> int: ...
+    @property
+    def leaves(self) -> int: ...
+    @property
+    def lower(self) -> float: ...
+    def advance(self) -> npt.NDArray[np.float64] | None: ...
+    def take(self, which: slice) -> Parts: ...
+    def put(self, parts: Parts) -> None: ...
+    def proof(self) -> Proof: ...

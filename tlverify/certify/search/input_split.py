@@ -21,12 +21,12 @@ from tlverify.certify.kernel.program import Program
 from tlverify.certify.search import machine_code
 from tlverify.certify.search.branch import Branch
 from tlverify.certify.search.executions import broken
+from tlverify.certify.search.explore import explore
 from tlverify.certify.search.forest import Proof
 from tlverify.certify.search.layers import Layers, forward
 from tlverify.certify.search.points import BadSet, attack
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import Floats, Root, prepare_root
-from tlverify.certify.search.shards import Sharing, explore
 from tlverify.certify.search.walk import KERNEL, Chain, Walk
 from tlverify.certify.search.witnesses import Witnesses
 from tlverify.certify.tree_writer import tree
@@ -38,15 +38,10 @@ ORDERED = 4  # attacks after which orders of summation are tried, in claims abou
 
 
 def propose_boxes(
-    program: Program,
-    layers: Layers,
-    claim: Claim,
-    search: Search,
-    rng: np.random.Generator,
-    sharing: Sharing | None = None,
+    program: Program, layers: Layers, claim: Claim, search: Search, rng: np.random.Generator
 ) -> Iterator[bytes]:
-    """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound, of which others
-    take shards if it goes on for long."""
+    """Certificates for the claim, for the caller to check. Attacks take turns with branch and bound, which goes on
+    in shards if that takes long and others may help."""
     root = prepare_root(program, claim)
     bad = BadSet(root.rows, root.bounds, root.disjuncts)
     witnesses = Witnesses.of(claim, program.inputs)
@@ -54,7 +49,7 @@ def propose_boxes(
         search.log.append(witnesses.hole)
     begin, attacking, rounds = time.perf_counter(), 0.0, 0
     worst: tuple[Floats, float] | None = None
-    for found in _searched(root, layers, search, sharing):
+    for found in _searched(root, layers, search):
         if isinstance(found, Proof):
             yield certificate.proof(claim.digest, *_steps(root, found))
             continue  # it was refused
@@ -82,11 +77,11 @@ def propose_boxes(
         yield from broken(program, root.error, claim, reached, [witnesses.parts(point)], search.late)
 
 
-def _searched(root: Root, layers: Layers, search: Search, sharing: Sharing | None) -> Iterator[Floats | Proof]:
+def _searched(root: Root, layers: Layers, search: Search) -> Iterator[Floats | Proof]:
     """By machine code if there is some; where it would have to be made first, only for what takes longer than that."""
     chain, begin = Chain.of(root, layers) if machine_code.installed() else None, time.perf_counter()
     if chain is None:
-        yield from explore(Branch(root), search, sharing)
+        yield from explore(Branch(root), search, search.sharing)
         return
     if not machine_code.made(KERNEL):
         for found in explore(Branch(root), search):
@@ -97,10 +92,10 @@ def _searched(root: Root, layers: Layers, search: Search, sharing: Sharing | Non
             return
     search.leaves = 0
     search.log.append("branch and bound as machine code")
-    yield from explore(Walk(root, chain), search, sharing)
+    yield from explore(Walk(root, chain), search, search.sharing)
     if not search.late():
         search.log.append("and once more in NumPy: its proof was refused, or it had no room")
-        yield from explore(Branch(root), search, sharing)
+        yield from explore(Branch(root), search, search.sharing)
 
 
 def _steps(root: Root, found: Proof) -> tuple[list[dict[str, Any]], bytes]:
