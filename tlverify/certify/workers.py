@@ -39,6 +39,16 @@ class Workers(Executor):
             self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
+@contextmanager
+def helpers(jobs: int) -> Iterator[Workers | None]:
+    """Those that make this process one of so many; None if there are none."""
+    if jobs == 1:
+        yield None
+        return
+    with Workers(jobs - 1) as workers:
+        yield workers
+
+
 def ignore_interrupts() -> None:
     """Ctrl-C reaches all processes of a terminal; the parent alone answers it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
