@@ -94,7 +94,7 @@ def solve_slowly(task: Task) -> Outcome:
 
     machine_code.installed = lambda: False
     branch.BLOCK, branch.Branch.advance = 2, slowly
-    explore.ALONE, explore.SECONDS, explore.FEWEST = 0.0, 0.05, 2
+    explore.ALONE, explore.SECONDS, explore.FEWEST = 0.0, 0.05, 1
     explore.search_shard = partial(search_or_die, str(Path(task.prop).with_name("died")))
     return solve_on_cluster(task)
 

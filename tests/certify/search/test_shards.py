@@ -31,7 +31,7 @@ def engine(request, monkeypatch):
     monkeypatch.setattr(walk, "LAST", 1)
     monkeypatch.setattr(explore, "ALONE", 0.0)
     monkeypatch.setattr(explore, "SECONDS", 0.003)
-    monkeypatch.setattr(explore, "FEWEST", 2)
+    monkeypatch.setattr(explore, "FEWEST", 1)
     return request.param
 
 

@@ -80,12 +80,14 @@ class Crew:
             wait(self.away, 0.05, FIRST_COMPLETED)
 
     def give(self, engine: Engine) -> None:
-        """Two shards for each worker that is known, and two to find out about others."""
+        """Two shards for each worker that is known, and two to find out about others, small ones as long as nobody has
+        answered: processes may have to start."""
+        every = 2 if self.workers else 8
         while self.losses < LOSSES and len(self.away) < 2 * len(self.workers) + 2:
             if self.back and (len(engine) or len(self.back) > 1):
                 parts = self.back.pop(0)
-            elif len(engine) >= 2 * FEWEST:
-                parts = engine.take(slice(1, None, 2))
+            elif len(engine) >= every * FEWEST:
+                parts = engine.take(slice(1, None, every))
             else:
                 return
             begin = time.perf_counter()
