@@ -1,4 +1,4 @@
-"""Branch and bound on boxes as machine code (extra `native`: numba): the search of input_split.py, one part after
+"""Branch and bound on boxes as machine code (extra `native`: numba): the search of branch.py, one part after
 another, for chains of layers. What it finds is checked like any other proof."""
 
 from __future__ import annotations

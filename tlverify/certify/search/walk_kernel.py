@@ -1,4 +1,4 @@
-"""Branch and bound on boxes as machine code, one part after another: what input_split.py does for many at once. Its
+"""Branch and bound on boxes as machine code, one part after another: what branch.py does for many at once. Its
 floats are not rounded outward, for the checker decides. Arrays are described in walk.py."""
 
 from __future__ import annotations
