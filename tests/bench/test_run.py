@@ -7,11 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tlverify.bench.instances import BenchError, make_tasks, read_instances
-from tlverify.bench.pool import THREADS, dask_pool, executor_submit, local_pool
+from tlverify.bench.pool import dask_pool, executor_submit, local_pool
 from tlverify.bench.record import Store
 from tlverify.bench.run import pending, run_tasks
+from tlverify.certify.files import check_files, find_certificates
+from tlverify.certify.workers import THREADS
 
-from .folder import die_once, environment, make_folder, solve_or_die, solve_or_hang
+from .folder import die_once, environment, make_folder, make_hard, solve_or_die, solve_or_hang, solve_slowly
 
 VERDICTS = {"holds": "verified", "fails": "falsified", "vacuous": "verified", "two": "verified", "broken": "error"}
 
@@ -105,17 +107,36 @@ def test_cancelled_task_is_an_error(tasks, tmp_path):
     assert records["holds"].reason == "cancelled before it ran"
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_dask_cluster_whose_worker_is_killed_decides_every_instance_once(tasks, tmp_path):
+@pytest.fixture
+def cluster():
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(
+    with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
-    )
-    with cluster, dask_pool(cluster.scheduler_address, run=die_once) as submit:
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_cluster_whose_worker_is_killed_decides_every_instance_once(tasks, tmp_path, cluster):
+    with dask_pool(cluster, run=die_once) as submit:
         records = run(tasks, Store(tmp_path / "out"), submit)
     assert (tmp_path / "died").exists()
     assert verdicts(records) == VERDICTS
     assert Counter(record.key for record in records.values()).most_common(1)[0][1] == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_worker_without_an_instance_takes_shards_even_if_another_was_killed(tmp_path, cluster):
+    tasks, store = make_tasks(read_instances(make_hard(tmp_path))), Store(tmp_path / "out")
+    with dask_pool(cluster, run=solve_slowly) as submit:
+        record = run(tasks, store, submit)["hard"]
+    assert (tmp_path / "died").exists()
+    assert (tmp_path / "helped").exists()
+    assert record.verdict == "verified"
+    assert record.leaves > 50
+    certificates = find_certificates(store.folder / "certificates" / record.key)
+    graph = store.folder / "graphs" / f"{record.graph}.graph.json"
+    assert [one.verdict for one in check_files(certificates, graph)] == ["verified"]
 
 
 @pytest.mark.filterwarnings("ignore")

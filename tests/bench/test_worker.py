@@ -58,7 +58,7 @@ def test_file_that_changed_since_is_an_error(tasks, field):
     [(MemoryError(), "out of memory"), (ZeroDivisionError("x"), "internal error: ZeroDivisionError: x")],
 )
 def test_fault_of_ours_costs_the_instance_only(tasks, monkeypatch, error, reason):
-    def fail(task):
+    def fail(task, executor):
         raise error
 
     monkeypatch.setattr(worker, "_decide", fail)

@@ -37,6 +37,11 @@ def test_verdict_and_exit_code(certify, text, code, words):
     assert words in printed
 
 
+def test_short_searches_start_no_processes(certify, monkeypatch):
+    monkeypatch.setattr("tlverify.certify.workers.Workers.submit", lambda *_: pytest.fail("nobody is to be asked"))
+    assert certify(VERIFIED, "--jobs", "2")[0] == 0
+
+
 def test_counterexample_is_printed_and_lies_in_the_box(certify):
     _, printed, _ = certify(FALSIFIED)
     name, _, values = printed.splitlines()[1].partition(" = ")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -14,11 +12,10 @@ from typing import Any
 from tlverify.bench.instances import BenchError, Task
 from tlverify.bench.record import Outcome
 from tlverify.bench.worker import solve
+from tlverify.certify.workers import ignore_interrupts, one_thread
 
 Submit = Callable[[Task], "Future[Outcome]"]
 """Starts a task. Its future holds the outcome, TimeoutError if it ran too long, or what its worker died of."""
-
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @contextmanager
@@ -31,8 +28,8 @@ def local_pool(jobs: int, grace: float = 60.0, run: Callable[[Task], Outcome] = 
         from pebble import ProcessPool
     except ImportError:
         raise BenchError("bench needs the package pebble: pip install 'tlverify[bench]'") from None
-    with _environment(dict.fromkeys(THREADS, "1")):
-        pool: Any = ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=_ignore_interrupts)
+    with one_thread():
+        pool: Any = ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=ignore_interrupts)
         try:
             yield lambda task: pool.schedule(run, args=[task], timeout=task.timeout + grace)
             pool.close()
@@ -46,8 +43,24 @@ def executor_submit(executor: Executor, run: Callable[[Task], Outcome] = solve) 
     return lambda task: executor.submit(run, task)
 
 
+def solve_on_cluster(task: Task) -> Outcome:
+    """Decide an instance on a worker of a Dask cluster. Others that have no instance take shards of a long search."""
+    distributed: Any = import_module("distributed")
+    worker, client = distributed.get_worker(), distributed.get_client()
+    others = [address for address in client.nthreads() if address != worker.address]
+    if not others:
+        return solve(task)
+    executor = client.get_executor(pure=False, workers=others, allow_other_workers=True)
+    try:
+        return solve(task, executor)
+    finally:
+        executor.shutdown(wait=False)
+
+
 @contextmanager
-def dask_pool(address: str, run: Callable[[Task], Outcome] = solve, seconds: float = 20.0) -> Iterator[Submit]:
+def dask_pool(
+    address: str, run: Callable[[Task], Outcome] = solve_on_cluster, seconds: float = 20.0
+) -> Iterator[Submit]:
     """The workers of a Dask cluster, such as tcp://host:8786. An instance whose worker dies goes to another.
 
     BenchError if no scheduler answers within `seconds`.
@@ -66,23 +79,3 @@ def dask_pool(address: str, run: Callable[[Task], Outcome] = solve, seconds: flo
             yield executor_submit(executor, run)
         finally:
             executor.shutdown(wait=False)  # after an interruption nobody waits for what is left
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the parent alone answers it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables that processes started within inherit: BLAS reads them as it is loaded."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

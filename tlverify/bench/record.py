@@ -12,7 +12,8 @@ from tlverify.graph import write_atomic
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome of one instance. Times in seconds; CPU time is of the worker's process while it had the instance.
+    """The outcome of one instance. Times in seconds; CPU time is of the worker's process while it had the instance,
+    and of those that helped it.
 
     `verdict` is verified, falsified, unknown or error, with the `reason` of the latter two. `peak_bytes` is the most
     memory that the worker held. `leaves` and `certificate_bytes` are sums over the claims.

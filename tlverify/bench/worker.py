@@ -15,14 +15,17 @@ from tlverify.bench.record import Outcome, Record
 from tlverify.graph.errors import TlverifyError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from tlverify.certify.decide import Decision
     from tlverify.graph import Graph
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def solve(task: Task) -> Outcome:
-    """Decide an instance. What its files do wrong is an outcome with the verdict "error", not an exception."""
+def solve(task: Task, executor: Executor | None = None) -> Outcome:
+    """Decide an instance, with the help of an executor's workers if there is one. What its files do wrong is an outcome
+    with the verdict "error", not an exception."""
     from tlverify.certify.kernel import Malformed, Rejected
 
     _forget_peak()
@@ -31,7 +34,7 @@ def solve(task: Task) -> Outcome:
     files: dict[str, bytes] = {}
     graph = reason = ""
     try:
-        decision, files, graph = _decide(task)
+        decision, files, graph = _decide(task, executor)
     except (TlverifyError, Malformed, Rejected, OSError) as error:
         reason = str(error)
     except MemoryError:
@@ -49,7 +52,7 @@ def solve(task: Task) -> Outcome:
         claims=len(results),
         search_seconds=sum(result.search_seconds for result in results),
         check_seconds=sum(result.check_seconds for result in results),
-        cpu_seconds=time.process_time() - cpu,
+        cpu_seconds=time.process_time() - cpu + sum(result.helper_seconds for result in results),
         wall_seconds=time.perf_counter() - wall,
         leaves=sum(result.stats.get("leaves", 0) for result in results),
         certificate_bytes=sum(len(result.certificate) for result in results if result.certificate is not None),
@@ -64,7 +67,7 @@ def failed(task: Task, verdict: str, reason: str, seconds: float = 0.0) -> Outco
     return Outcome(Record(task.key, task.network, task.prop, task.timeout, verdict, reason, wall_seconds=seconds), {})
 
 
-def _decide(task: Task) -> tuple[Decision, dict[str, bytes], str]:
+def _decide(task: Task, executor: Executor | None) -> tuple[Decision, dict[str, bytes], str]:
     from tlverify.certify.decide import decide
     from tlverify.certify.files import CERTIFICATE, CLAIM
     from tlverify.certify.property import to_claims
@@ -79,7 +82,7 @@ def _decide(task: Task) -> tuple[Decision, dict[str, bytes], str]:
     graph = _load(task.network, task.network_digest)
     claims = [claim.under(task.semantics) for claim in to_claims(read_vnnlib(task.prop), graph)]
     left = max(0.0, task.timeout - (time.perf_counter() - begin))
-    decision = decide(graph, claims, timeout=left, seed=task.seed)
+    decision = decide(graph, claims, timeout=left, seed=task.seed, executor=executor)
     name = digest(graph)
     structure, parameters = to_bytes(graph)
     files = {f"graphs/{name}.graph.json": structure, f"graphs/{name}.safetensors": parameters}

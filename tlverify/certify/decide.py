@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 from tlverify.certify.claim import Claim
@@ -42,16 +44,19 @@ def decide(
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
     report: Report | None = None,
+    executor: Executor | None = None,
 ) -> Decision:
     """Search all claims of a property within `timeout` seconds together, until one is falsified.
 
     Each is tried for a tenth of the time (a second at most) before the open ones share the rest, so that a claim that
-    is easily falsified does not wait for one that is hard to prove. `known` and `report` are as for `certify`. Without
-    claims the property holds: nothing is in its region. Ctrl-C ends the search: what is not decided is unknown.
+    is easily falsified does not wait for one that is hard to prove. `known`, `report` and `executor` are as for
+    `certify`. Without claims the property holds: nothing is in its region. Ctrl-C ends the search: what is not decided
+    is unknown.
     """
     if not claims:
         return Decision("verified", "no input satisfies the property's assertions on inputs", ())
     begin = time.perf_counter()
+    search = partial(certify, graph, seed=seed, known=known, report=report, executor=executor)
     results: dict[int, Result] = {}
     rounds = [timeout] if len(claims) == 1 else [min(FIRST_SECONDS, FIRST_SHARE * (timeout or 10.0)), timeout]
     for seconds in rounds:
@@ -64,7 +69,7 @@ def decide(
                 left = max(0.0, timeout - (time.perf_counter() - begin))
                 limit = min(seconds or left, left / (len(remaining) - position))
             try:
-                result = next(certify(graph, [claims[index]], timeout=limit, seed=seed, known=known, report=report))
+                result = next(search([claims[index]], timeout=limit))
             except KeyboardInterrupt:  # between two searches
                 return _open(claims, results, "interrupted")
             if index in results:
@@ -97,4 +102,5 @@ def _after(earlier: Result, later: Result) -> Result:
         later,
         search_seconds=earlier.search_seconds + later.search_seconds,
         check_seconds=earlier.check_seconds + later.check_seconds,
+        helper_seconds=earlier.helper_seconds + later.helper_seconds,
     )

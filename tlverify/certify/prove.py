@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -28,6 +29,7 @@ from tlverify.certify.search.memory import keep_freed
 from tlverify.certify.search.phases import propose_phases
 from tlverify.certify.search.problem import build, form
 from tlverify.certify.search.progress import Search
+from tlverify.certify.search.shards import Job, Sharing
 from tlverify.certify.search.strategy import Progress, Proposal, propose
 from tlverify.graph import Graph, to_bytes
 
@@ -55,9 +57,10 @@ class Result:
     `verdict` is "verified" or "falsified" if the kernel accepted `certificate`, in `arithmetic`; else "unknown" with
     its `reason`. `margin` is the least amount by which the bad set is missed: proved if verified, else the search's
     best bound (not proved). `witness` is a point of the region that is bad, by input name. Times are in seconds; a
-    search over several claims at once is divided evenly. `stats` counts what the search did ("leaves", and the "open"
-    ones that are left), `log` says it in words. `remedy` is what would help an unknown claim; it is `interrupted` by
-    Ctrl-C, or there was an `obstacle` that kept the search from being made at all.
+    search over several claims at once is divided evenly, and `helper_seconds` are CPU seconds of the executor's
+    workers. `stats` counts what the search did ("leaves", and the "open" ones that are left), `log` says it in words.
+    `remedy` is what would help an unknown claim; it is `interrupted` by Ctrl-C, or there was an `obstacle` that kept
+    the search from being made at all.
     """
 
     claim: Claim = field(repr=False)
@@ -71,6 +74,7 @@ class Result:
     arithmetic: str = "exact"
     stats: Mapping[str, int] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    helper_seconds: float = 0.0
     remedy: str = ""
     interrupted: bool = False
     obstacle: bool = False
@@ -84,6 +88,7 @@ def certify(
     seed: int = 0,
     known: Mapping[str, bytes] = MappingProxyType({}),
     report: Report | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Result]:
     """Yield a Result for each claim, in order.
 
@@ -92,8 +97,10 @@ def certify(
 
     `known` holds certificates of an earlier run by claim digest: what the kernel accepts is not searched again.
     `timeout` is in seconds of search for each claim; None: no limit. The same call gives the same certificates on one
-    machine, unless a timeout strikes. After Ctrl-C the claims that were being searched are yielded as unknown, and
-    KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the kernel cannot read the graph.
+    machine, unless a timeout strikes. The workers of an `executor`, such as a ProcessPoolExecutor, take shards of a
+    claim on few inputs that is searched for more than a second or two. After Ctrl-C the claims that were being searched
+    are yielded as unknown, and KeyboardInterrupt is raised when the next result is asked for. UnsupportedOp if the
+    kernel cannot read the graph.
     """
     keep_freed()
     network = prepare(graph) if supported(graph) else None
@@ -102,7 +109,7 @@ def certify(
         same = list(group)
         contract = None if semantics == "real" else kernel.contract_of(same[0].data)
         if deep is None or contract != deep.program.contract:
-            deep = _deep(graph, contract, timeout, seed, report)
+            deep = _deep(graph, contract, timeout, seed, report, executor)
         trusted = deep.program
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
@@ -126,10 +133,15 @@ def certify(
 
 
 def _deep(
-    graph: Graph, contract: kernel.Contract | None, timeout: float | None, seed: int, report: Report | None
+    graph: Graph,
+    contract: kernel.Contract | None,
+    timeout: float | None,
+    seed: int,
+    report: Report | None,
+    executor: Executor | None,
 ) -> Deep:
     try:
-        return Deep(graph, _program(*to_bytes(graph), contract), timeout, seed, report)
+        return Deep(graph, _program(*to_bytes(graph), contract), timeout, seed, report, executor)
     except kernel.Malformed as error:
         other = "" if contract is None else "; or make the claim about real numbers (semantics real)"
         raise UnsupportedOp(f"the graph cannot be certified: {error}{other}") from None
@@ -145,9 +157,16 @@ class Deep:
     """The search of one claim at a time, as long as it takes."""
 
     def __init__(
-        self, graph: Graph, program: kernel.Program, timeout: float | None, seed: int, report: Report | None
+        self,
+        graph: Graph,
+        program: kernel.Program,
+        timeout: float | None,
+        seed: int,
+        report: Report | None,
+        executor: Executor | None,
     ) -> None:
         self.graph, self.program, self.timeout, self.seed, self.report = graph, program, timeout, seed, report
+        self.executor = executor
         self.few_inputs = sum(math.prod(value.shape) for value in graph.inputs) <= FEW_INPUTS
         self._layers: Layers | None = None
 
@@ -168,7 +187,7 @@ class Deep:
         timeout = self.timeout if timeout is None else timeout
         begin, checking, reason, stopped, name, accepted = time.perf_counter(), 0.0, "", "", "", None
         tell = None if self.report is None else partial(self.report, claim)
-        search = Search(inf if timeout is None else begin + timeout, report=tell)
+        search = Search(inf if timeout is None else begin + timeout, report=tell, sharing=self._sharing(claim))
         proposals = chain([] if known is None else [known], _quietly(self._propose(claim, search)))
         try:
             for data in proposals:
@@ -191,7 +210,8 @@ class Deep:
             tell(search)
         spent = time.perf_counter() - begin - checking
         stats = MappingProxyType({"leaves": search.leaves, "open": search.open})
-        found = Result(claim, "unknown", "", None, search.lower, None, spent, checking, "", stats, tuple(search.log))
+        log, elsewhere = tuple(search.log), search.elsewhere
+        found = Result(claim, "unknown", "", None, search.lower, None, spent, checking, "", stats, log, elsewhere)
         if accepted is not None:
             margin = search.lower if accepted.margin is None else as_float(accepted.margin)
             point = read_witness(data, self.graph) if accepted.verdict == "falsified" else None
@@ -221,6 +241,11 @@ class Deep:
             yield from propose_one(self.program, self._layers, claim, search, np.random.default_rng(self.seed))
         except (TooLarge, kernel.Rejected, OverflowError) as error:
             search.obstacle = str(error)
+
+    def _sharing(self, claim: Claim) -> Sharing | None:
+        if self.executor is None or not self.few_inputs:
+            return None
+        return Sharing(self.executor, Job(*to_bytes(self.graph), claim.digest, claim))
 
 
 def as_float(value: Fraction) -> float:

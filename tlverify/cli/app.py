@@ -80,6 +80,9 @@ def certify(
         Path | None,
         typer.Option(help="Folder for claims, certificates and report.html. Repeat the command to resume."),
     ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that search a claim on few inputs once it takes more than a second.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the attack's random starts.")] = 0,
     verbose: Verbose = False,
     json: Json = False,
@@ -94,7 +97,7 @@ def certify(
     """
     from tlverify.cli.certify import certify
 
-    certify(graph, data, epsilon, prop, index, timeout, semantics, norm, out, seed, json, verbose)
+    certify(graph, data, epsilon, prop, index, timeout, semantics, norm, out, jobs, seed, json, verbose)
 
 
 @app.command()
@@ -107,7 +110,10 @@ def bench(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes on this machine, one thread each.")] = 1,
     shard: Annotated[str, typer.Option(help="i/n: every n-th instance from the i-th on.")] = "1/1",
     scheduler: Annotated[
-        str | None, typer.Option(help="Dask scheduler, tcp://host:8786, whose workers replace --jobs.")
+        str | None,
+        typer.Option(
+            help="Dask scheduler, tcp://host:8786, whose workers replace --jobs; those without an instance help others."
+        ),
     ] = None,
     only: Annotated[str, typer.Option(help="Only rows of the CSV that hold this text.")] = "",
     semantics: Annotated[

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from tlverify.certify.claim import NORMS, SEMANTICS, exact, in_words, read_semantics
+from tlverify.certify.workers import helpers
 from tlverify.cli.console import print_summary, verdict_line
 from tlverify.cli.environment import environment
 from tlverify.cli.follow import follow
@@ -34,6 +35,7 @@ def certify(
     semantics: str,
     norm: str,
     out: Path | None,
+    jobs: int,
     seed: int,
     as_json: bool,
     verbose: bool = False,
@@ -48,7 +50,7 @@ def certify(
 
         if data_path is not None or epsilon is not None:
             raise TlverifyError("--data and --epsilon do not go with a .vnnlib property, which states its own region")
-        certify_property(path, Path(prop), timeout, semantics, out, seed, as_json, verbose)
+        certify_property(path, Path(prop), timeout, semantics, out, jobs, seed, as_json, verbose)
     if prop != "robustness":
         raise TlverifyError(f"--property: expected robustness or a .vnnlib file, found {prop!r}")
     if data_path is None or epsilon is None:
@@ -57,19 +59,21 @@ def certify(
     graph, data = load_graph(path), load_npz(data_path)
     indices = parse_index(index, len(data))
     report_progress = follow() if verbose else None
-    found = verdicts(
-        graph,
-        data,
-        epsilon,
-        indices,
-        out=out,
-        timeout=timeout,
-        seed=seed,
-        report=report_progress,
-        semantics=semantics,
-        norm=norm,
-    )
-    rows = collect_rows("certify", len(indices), found)
+    with helpers(jobs) as executor:
+        found = verdicts(
+            graph,
+            data,
+            epsilon,
+            indices,
+            out=out,
+            timeout=timeout,
+            seed=seed,
+            report=report_progress,
+            semantics=semantics,
+            norm=norm,
+            executor=executor,
+        )
+        rows = collect_rows("certify", len(indices), found)
     run = make_run(str(path), "", (), None, graph, epsilon, rows, semantics, norm)
     report = Report(
         f"{prop} of {path.name} at {epsilon}",

@@ -14,6 +14,7 @@ from tlverify.certify.decide import Decision, decide
 from tlverify.certify.files import certificates_in, save_result
 from tlverify.certify.property import to_claims
 from tlverify.certify.prove import Result
+from tlverify.certify.workers import helpers
 from tlverify.cli.console import ASCII_GLYPHS, STYLES
 from tlverify.cli.follow import follow
 from tlverify.cli.output import EXIT_CODES, print_json
@@ -32,6 +33,7 @@ def certify_property(
     timeout: float | None,
     semantics: str,
     out: Path | None,
+    jobs: int,
     seed: int,
     as_json: bool,
     verbose: bool = False,
@@ -43,7 +45,9 @@ def certify_property(
     known = {} if out is None else certificates_in(out, names, claims)
     if out is not None:
         save_graph(graph, out / GRAPH_NAME)
-    decision = decide(graph, claims, timeout=timeout, seed=seed, known=known, report=follow() if verbose else None)
+    report = follow() if verbose else None
+    with helpers(jobs) as executor:
+        decision = decide(graph, claims, timeout=timeout, seed=seed, known=known, report=report, executor=executor)
     summary = summarize(graph, prop, decision, path, spec, semantics)
     if out is not None:
         import json

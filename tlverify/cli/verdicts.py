@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,13 @@ def verdicts(
     report: Report | None = None,
     semantics: Semantics = "float32",
     norm: str = "linf",
+    executor: Executor | None = None,
 ) -> Iterator[Row]:
     """The verdict on the robustness of each image, in order.
 
     With `out`, the graph, every claim and every certificate are written there as they come; a later call with the
-    same claims takes up the certificates that it finds, after the kernel has accepted them again. `report` is as for
-    tlverify.certify.certify.
+    same claims takes up the certificates that it finds, after the kernel has accepted them again. `report` and
+    `executor` are as for tlverify.certify.certify.
     """
     points = examples(graph, data)
     claims = robustness(
@@ -49,7 +51,7 @@ def verdicts(
     known = {} if out is None else certificates_in(out, names, claims)
     if out is not None:
         save_graph(graph, out / GRAPH_NAME)
-    results = certify(graph, claims, timeout=timeout, seed=seed, known=known, report=report)
+    results = certify(graph, claims, timeout=timeout, seed=seed, known=known, report=report, executor=executor)
     for index, name, result in zip(indices, names, results, strict=True):
         if out is not None:
             save_result(result, out, name)

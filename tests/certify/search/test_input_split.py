@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tlverify.certify import Inequality, box, certify, kernel, prove
 from tlverify.certify.audit import check_all, suited
 from tlverify.certify.search import machine_code
-from tlverify.certify.search.input_split import Tree, propose_boxes
+from tlverify.certify.search.input_split import propose_boxes
 from tlverify.certify.search.layers import layers_of
 from tlverify.certify.search.phases import Search
 from tlverify.core import run
@@ -148,17 +148,6 @@ def test_a_bound_that_is_attained_ends_the_search():
     (result,) = certify(graph, [statement])
     assert result.verdict == "unknown"
     assert "no proof and no counterexample found" in result.reason
-
-
-def test_preorder_of_a_tree():
-    tree = Tree()
-    entry = tree.entry("x", 0)
-    below = tree.halve(0, entry, False)
-    tree.halve(below + 1, tree.entry("z", 3), True)
-    tree.words = {leaf: [] for leaf in (1, 3, 4)}
-    assert tree.proof().nodes.tolist() == [0, -1, 1, -1, -1]
-    assert tree.depth == [0, 0, 0, 1, 1]
-    assert tree.entry("x", 0) == entry
 
 
 def test_a_tree_whose_nodes_bound_again_is_for_interval():

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tests.certify.search.test_input_split import at_least, claim, extremes, net
 from tlverify.certify import audit, certificate, certify, kernel
-from tlverify.certify.search import input_split, machine_code, walk
+from tlverify.certify.search import forest, input_split, machine_code, walk
+from tlverify.certify.search.branch import Branch
 from tlverify.certify.search.combine import combine, words_of
-from tlverify.certify.search.input_split import branch
+from tlverify.certify.search.explore import explore
 from tlverify.certify.search.layers import layers_of
 from tlverify.certify.search.progress import Search
 from tlverify.certify.search.root import prepare_root
@@ -53,11 +54,9 @@ def test_the_same_tree_as_in_numpy(seed, share, limit, both, semantics):
     # Two disjuncts, one of them maybe of two inequalities, which must be combined.
     statement = claim(graph, [at_least(graph, bound)], other).under(semantics)
     root, chain = prepared(graph, statement)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(input_split, "PHASE_LIMIT", limit)
-        expected = last(branch(root, Search()))
-    assume(isinstance(expected, walk.Proof))  # the largest value may be larger than samples say
-    found = last(walk.walk(root, chain, Search(), limit))
+    expected = last(explore(Branch(root, phase_limit=limit), Search()))
+    assume(isinstance(expected, forest.Proof))  # the largest value may be larger than samples say
+    found = last(explore(walk.Walk(root, chain, phase_limit=limit), Search()))
     assert splits(found) == splits(expected)
     for ours, theirs in zip(found.words, expected.words, strict=True):
         assert [len(part) for part in ours] == [len(part) for part in theirs]
@@ -113,13 +112,13 @@ def hard():
 
 def test_a_refused_proof_is_searched_for_once_more(monkeypatch):
     graph, statement = hard()
-    original = walk._proof
+    original = walk.Walk.proof
 
-    def wrong(*arguments):
-        proof = original(*arguments)
-        return walk.Proof(np.array([-1]), proof.entries, proof.words[:1])
+    def wrong(self):
+        proof = original(self)
+        return forest.Proof(np.array([-1]), proof.entries, proof.words[:1])
 
-    monkeypatch.setattr(walk, "_proof", wrong)
+    monkeypatch.setattr(walk.Walk, "proof", wrong)
     monkeypatch.setattr(machine_code, "made", lambda name: True)
     (result,) = certify(graph, [statement])
     assert result.verdict == "verified"
@@ -147,11 +146,11 @@ def test_no_room_for_more_parts(monkeypatch):
 def test_memory_grows_with_the_tree(monkeypatch):
     graph, statement = hard()
     root, chain = prepared(graph, statement)
-    expected = splits(last(walk.walk(root, chain, Search(), 12)))
-    monkeypatch.setattr(walk, "NODES", 4)
-    monkeypatch.setattr(walk, "WORDS", 2048)
+    expected = splits(last(explore(walk.Walk(root, chain), Search())))
+    monkeypatch.setattr(forest, "NODES", 4)
+    monkeypatch.setattr(forest, "WORDS", 2048)
     monkeypatch.setattr(walk, "FIRST", 1)
-    assert splits(last(walk.walk(root, chain, Search(), 12))) == expected
+    assert splits(last(explore(walk.Walk(root, chain), Search()))) == expected
 
 
 def test_machine_code_is_made_only_for_a_long_search(monkeypatch):

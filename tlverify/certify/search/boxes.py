@@ -15,6 +15,7 @@ from tlverify.certify.search.root import Floats, Ints, Root
 
 Words = npt.NDArray[np.uint16]
 
+PHASE_LIMIT = 12  # unstable neurons up to which phases are split
 OWN_WIDTH = 0.1  # weight of an input's own share in the bound against its share in the gaps
 SMALLEST = 2.0**-40  # width of an input, as part of its size, below which it is not halved
 SLACK = 1e-9  # a combination's bound exceeds 0 by this part of its terms
@@ -37,17 +38,16 @@ class Block:
         return len(self.numbers)
 
 
-def joined(one: Block, two: Block) -> Block:
-    """Both, with half-spaces of one width."""
-    most = max(one.constants.shape[1], two.constants.shape[1])
-
-    def wide(block: Block) -> tuple[Floats, Floats]:
-        more = most - block.constants.shape[1]
-        return np.pad(block.coefficients, ((0, 0), (0, more), (0, 0))), np.pad(block.constants, ((0, 0), (0, more)))
-
-    (a, c), (b, d) = wide(one), wide(two)
-    boxes = Boxes.stacked([one.boxes, two.boxes])
-    return Block(np.concatenate([one.numbers, two.numbers]), boxes, np.concatenate([a, b]), np.concatenate([c, d]))
+def joined(*blocks: Block) -> Block:
+    """All in one, with half-spaces of one width."""
+    most = max(block.constants.shape[1] for block in blocks)
+    more = [most - block.constants.shape[1] for block in blocks]
+    return Block(
+        np.concatenate([block.numbers for block in blocks]),
+        Boxes.stacked([block.boxes for block in blocks]),
+        np.concatenate([np.pad(b.coefficients, ((0, 0), (0, k), (0, 0))) for b, k in zip(blocks, more, strict=True)]),
+        np.concatenate([np.pad(b.constants, ((0, 0), (0, k))) for b, k in zip(blocks, more, strict=True)]),
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tlverify.certify.search.shards import Sharing
 
 EVERY = 1.0  # seconds between two reports
 
@@ -17,7 +21,8 @@ class Search:
     `deadline` is a time of time.perf_counter. `lower` is the best bound so far on the amount by which the bad set is
     missed (proved once it is above 0), `leaves` counts the closed leaves of trees, `open` those of the present tree
     that are left, `log` says in words what was done, `obstacle` why the search cannot even begin. `report` is called
-    with this object about once a second while the search runs.
+    with this object about once a second while the search runs. `sharing` is who may take parts of it; `elsewhere` are
+    the CPU seconds that this took them.
     """
 
     deadline: float = inf
@@ -26,7 +31,9 @@ class Search:
     open: int = 0
     log: list[str] = field(default_factory=list)
     obstacle: str = ""
+    elsewhere: float = 0.0
     report: Callable[[Search], None] | None = None
+    sharing: Sharing | None = None
     _reported: float = field(default_factory=time.perf_counter, repr=False)
 
     def late(self) -> bool:

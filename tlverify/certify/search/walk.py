@@ -1,33 +1,30 @@
-"""Branch and bound on boxes as machine code (extra `native`: numba): the search of input_split.py, one part after
+"""Branch and bound on boxes as machine code (extra `native`: numba): the search of branch.py, one part after
 another, for chains of layers. What it finds is checked like any other proof."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tlverify.certify.kernel.contract import RELATIVE_BITS
 from tlverify.certify.kernel.program import Rounding
 from tlverify.certify.search import machine_code
+from tlverify.certify.search.boxes import PHASE_LIMIT
+from tlverify.certify.search.forest import Forest, Parts, Proof
 from tlverify.certify.search.layers import INPUT, Affine, Layers
 from tlverify.certify.search.matrices import Sparse
-from tlverify.certify.search.progress import Search
-from tlverify.certify.search.root import Floats, Ints, Root
+from tlverify.certify.search.root import Floats, Root
 
 DEPTH = 128  # phase splits on one path
 PARTS, MEMORY = 1 << 13, 1 << 28  # on the stack, and its bytes
-NODES, WORDS = 1 << 12, 1 << 16  # room in a tree at first
 FIRST, LAST = 64, 4096  # parts between two looks at the clock
 WIDTH = 8  # a row of weights has a multiple of it
 KERNEL = "walk_kernel"
 SPARE = 1.01  # what rounding may take from what rounding takes
-
-Words = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -129,16 +126,6 @@ def _only(form: Affine, source: int) -> Floats | None:
     return matrix.whole() if isinstance(matrix, Sparse) else np.asarray(matrix)
 
 
-@dataclass(frozen=True)
-class Proof:
-    """A complete tree: of each node in preorder the entry that it splits, -1 for a leaf; the multipliers of each
-    disjunct at each leaf."""
-
-    nodes: Ints
-    entries: Sequence[tuple[str, int]]
-    words: Sequence[Sequence[Any]]
-
-
 def network_of(root: Root, chain: Chain) -> tuple[Any, ...]:
     """As the machine code takes it: of each layer its neurons, the length of a row of its weights (padded with zeros),
     where both begin, and its kind; weights, biases, errors, conjuncts, the disjuncts' ends, and units of the inputs."""
@@ -183,67 +170,84 @@ def room_of(network: tuple[Any, ...], chain: Chain) -> tuple[Any, ...]:
     return room
 
 
-def walk(root: Root, chain: Chain, search: Search, phase_limit: int) -> Iterator[Floats | Proof]:
-    """As input_split.branch."""
-    kernel, network = machine_code.load(KERNEL), network_of(root, chain)
-    room, ends, n, most = room_of(network, chain), network[5], len(root.inputs), len(chain.constants)
-    neurons = sum(map(len, chain.biases))
-    # Open parts: their slots in order, and in a slot the node, a bound that its parent had, the ends of inputs and of
-    # neurons, and half-spaces >= 0 of the phases on its path.
-    parts = max(64, min(PARTS, MEMORY // (8 * (2 * neurons + DEPTH * (n + 1)))))
-    order, stacked, values = np.arange(parts), np.zeros(parts, dtype=np.int64), np.full(parts, -np.inf)
-    boxes, tables = np.zeros((parts, 2, n)), np.zeros((parts, 2, neurons))
-    halves = np.zeros((parts, DEPTH, n + 1))
-    for side, found in enumerate((root.boxes.lower, root.boxes.upper)):
-        boxes[0, side] = np.concatenate([found[name][0] for name in root.program.inputs])
-        tables[0, side] = np.concatenate([found[name][0] for name in chain.names])
-    # Of each node: what it splits (an input, or the number of inputs + a neuron; -1 nothing), its half below (that
-    # above is the next), its depth in phase splits, and where a leaf's multipliers begin.
-    nodes, words = np.zeros((NODES, 4), dtype=np.int64), np.zeros(WORDS, dtype=np.uint16)
-    nodes[0] = -1, -1, 0, 0
-    counts, best, budget = np.array([1, 1, 0, 0, 0]), np.zeros(n + 1), FIRST
-    stack = order, stacked, values, boxes, tables
-    while not search.late():
-        leaves = int(counts[kernel.LEAVES])
-        limits = budget, phase_limit, max(2, parts // 32)
-        state = kernel.walk(*network, *stack, halves, nodes, words, counts, best, *room, *limits)
-        budget = min(2 * budget, LAST)
-        search.leaves += int(counts[kernel.LEAVES]) - leaves
-        still = order[: counts[kernel.OPEN]]
-        search.note(float(values[still].min(initial=0.0)), len(still))
-        if state == kernel.DONE:
-            yield _proof(root, chain, nodes[: counts[kernel.NODES]], words)
-            return
-        if best[n] > -np.inf:
-            yield best[None, :n].copy()
-        if state == kernel.STUCK:
-            return
-        if counts[kernel.NODES] + 2 > len(nodes):
-            nodes = np.concatenate([nodes, np.zeros_like(nodes)])
-        if counts[kernel.WORDS] + len(ends) * (most + kernel.LARGEST_LEAF) > len(words):
-            words = np.concatenate([words, np.zeros_like(words)])
+class Walk:
+    """The engine: open parts in slots, and the trees that they belong to."""
+
+    def __init__(self, root: Root, chain: Chain, parts: Parts | None = None, phase_limit: int = PHASE_LIMIT) -> None:
+        """With parts that another one gave away, or the whole region."""
+        self.root, self.chain, self.phase_limit = root, chain, phase_limit
+        self.kernel, self.network = machine_code.load(KERNEL), network_of(root, chain)
+        self.room, self.budget, self.stuck = room_of(self.network, chain), FIRST, False
+        n, neurons = len(root.inputs), sum(map(len, chain.biases))
+        # Of a part its slot, in the order of the stack; in a slot its node, a bound that its parent had, the ends of
+        # inputs and of neurons, and half-spaces >= 0 of the phases on its path.
+        slots = max(64, min(PARTS, MEMORY // (8 * (2 * neurons + DEPTH * (n + 1)))))
+        self.order, self.numbers, self.values = np.arange(slots), np.zeros(slots, np.int64), np.full(slots, -np.inf)
+        self.boxes, self.tables = np.zeros((slots, 2, n)), np.zeros((slots, 2, neurons))
+        self.halves = np.zeros((slots, DEPTH, n + 1))
+        self.counts, self.best = np.zeros(5, dtype=np.int64), np.zeros(n + 1)
+        parts = _whole(root, chain) if parts is None else parts
+        self.forest = Forest.of(parts.depths)
+        self.put(parts)
+
+    def __len__(self) -> int:
+        return int(self.counts[self.kernel.OPEN])
+
+    @property
+    def leaves(self) -> int:
+        """How many parts were closed."""
+        return int(self.counts[self.kernel.LEAVES])
+
+    @property
+    def lower(self) -> float:
+        """A bound that all open parts have."""
+        return float(self.values[self.order[: len(self)]].min(initial=0.0))
+
+    def advance(self) -> Floats | None:
+        """Work on some thousand parts; the point (1, inputs) that comes nearest to the bad set, if any was looked at.
+        It is `stuck` if nothing is left to be split, or there is no room."""
+        kernel, counts, forest = self.kernel, self.counts, self.forest
+        forest.grow(2, len(self.root.disjuncts) * (len(self.chain.constants) + kernel.LARGEST_LEAF))
+        counts[[kernel.NODES, kernel.WORDS]] = forest.size, forest.used
+        stack = self.order, self.numbers, self.values, self.boxes, self.tables, self.halves
+        limits = self.budget, self.phase_limit, max(2, len(self.order) // 32)
+        state = kernel.walk(*self.network, *stack, forest.nodes, forest.words, counts, self.best, *self.room, *limits)
+        forest.size, forest.used = int(counts[kernel.NODES]), int(counts[kernel.WORDS])
+        self.budget, self.stuck = min(2 * self.budget, LAST), state == kernel.STUCK
+        return self.best[None, :-1].copy() if self.best[-1] > -np.inf else None
+
+    def take(self, which: slice) -> Parts:
+        """Give parts away, by their places in the stack."""
+        held = self.order[: len(self)].copy()
+        slots, rest = held[which], np.delete(held, which)
+        self.order[: len(held)] = np.concatenate([rest, slots])
+        self.counts[self.kernel.OPEN] = len(rest)
+        numbers = self.numbers[slots]
+        depths = self.forest.depths(numbers)
+        known = self.boxes[slots], self.tables[slots], self.halves[slots, : depths.max(initial=0)], self.values[slots]
+        return Parts(numbers, depths, float(known[-1].min(initial=0.0)), known)
+
+    def put(self, parts: Parts) -> None:
+        """Begin with these, which have nodes of this forest; no other is open."""
+        slots = self.order[: len(parts)]
+        self.numbers[slots] = parts.numbers
+        halves = parts.known[2]
+        self.boxes[slots], self.tables[slots], self.halves[slots, : halves.shape[1]], self.values[slots] = parts.known
+        self.counts[self.kernel.OPEN] = len(parts)
+
+    def proof(self) -> Proof:
+        """The tree of node 0, once it is complete."""
+        neurons = [
+            (n, i) for n, bias in zip(self.chain.names, self.chain.biases, strict=True) for i in range(len(bias))
+        ]
+        return self.forest.proof([*self.root.inputs, *neurons], map(len, self.root.disjuncts))
 
 
-def _proof(root: Root, chain: Chain, nodes: Ints, words: Words) -> Proof:
-    order, waiting = [], [0]
-    split, half = nodes[:, 0].tolist(), nodes[:, 1].tolist()
-    while waiting:
-        number = waiting.pop()
-        order.append(number)
-        if split[number] >= 0:
-            waiting += [half[number] + 1, half[number]]
-    inputs = list(root.inputs)
-    neurons = [(name, i) for name, bias in zip(chain.names, chain.biases, strict=True) for i in range(len(bias))]
-    used, numbers = np.unique(nodes[order, 0], return_inverse=True)
-    shift = int(used[0] < 0)
-    entries = [(inputs + neurons)[k] for k in used[shift:].tolist()]
-    leaves = [number for number in order if split[number] < 0]
-    sizes = [len(mine) for mine in root.disjuncts]
-    found = []
-    for begin, depth in zip(nodes[leaves, 3].tolist(), nodes[leaves, 2].tolist(), strict=True):
-        parts = []
-        for size in sizes:
-            parts.append(words[begin : begin + size + depth])
-            begin += size + depth
-        found.append(parts)
-    return Proof(numbers - shift, entries, found)
+def _whole(root: Root, chain: Chain) -> Parts:
+    """The region as a part."""
+    ends = [
+        [np.concatenate([found[name][0] for name in names]) for found in (root.boxes.lower, root.boxes.upper)]
+        for names in (root.program.inputs, chain.names)
+    ]
+    known = np.array([ends[0]]), np.array([ends[1]]), np.zeros((1, 0, len(root.inputs) + 1)), np.full(1, -np.inf)
+    return Parts(np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.intp), -np.inf, known)

@@ -1,4 +1,4 @@
-"""Branch and bound on boxes as machine code, one part after another: what input_split.py does for many at once. Its
+"""Branch and bound on boxes as machine code, one part after another: what branch.py does for many at once. Its
 floats are not rounded outward, for the checker decides. Arrays are described in walk.py."""
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 
 from tlverify.certify.search.boxes import OWN_WIDTH, SMALLEST
 from tlverify.certify.search.combine import ROUGH
+from tlverify.certify.search.forest import BEGIN, DEPTH, HALF, SPLIT
 from tlverify.certify.search.walk_bounds import BASE, SIZE, badness_of, least_of, margin_of, pull, tighten
 from tlverify.certify.search.walk_combine import combine_one, meaning_of, word_of
 from tlverify.certify.search.walk_jit import jit
 
 DONE, MORE, FOUND, STUCK = 0, 1, 2, 3  # why a walk came back
 NODES, OPEN, WORDS, LEAVES, SEED = 0, 1, 2, 3, 4  # places in `counts`
-SPLIT, HALF, DEPTH, BEGIN = 0, 1, 2, 3  # in a row of `nodes`
 LARGEST_LEAF = 512  # words of a disjunct beyond those of its inequalities
 
 
