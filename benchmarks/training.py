@@ -2,14 +2,17 @@
 
     PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON [--only abg] [--threads 2] [--busy]
     PYTHONPATH=. python benchmarks/training.py --torch PYTHON --growth growth.svg
+    PYTHONPATH=. python benchmarks/training.py --torch PYTHON --jax PYTHON --compile
 
 PYTHON is an interpreter that has PyTorch, or JAX; without one that peer is left out. Each framework runs in a process
-of its own with one thread, and they take turns; a figure is the median over the rounds of the processor time of one
-step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is compiled. With more
-threads it is the time of the wall, and `native 1` is native with one. `+ MB` is what the first ten steps add to the
-peak memory of a process that has imported the framework. With `--busy` there are twice as many busy processes as
-processors beside it, and the figure is how many times longer that takes. `--growth` is for perceptrons of several
-widths, depths and batches. `torch best` has the fused Adam, images in channels-last order, and `torch.compile` for b, e
+of its own with one thread, pinned to one processor, and they take turns; a figure is the median over the rounds of the
+processor time of one step (forward, loss, backward, Adam), after the first ones, in which plans are made and code is
+compiled. With more threads it is the time of the wall, on as many processors, and `NAME 1` is with one. `+ MB` is what
+the first ten steps add to the peak memory of a process that has imported the framework. With `--busy` there are twice
+as many busy processes as processors beside it, and the figure is how many times longer that takes. `--growth` is for
+perceptrons of several widths, depths and batches, as a plot and a table beside it (.csv). `--compile` tells the seconds
+until the first ten steps are done, and what of them is tracing, planning and code, with an empty cache and with a full
+one. `torch best` has the fused Adam, images in channels-last order, and `torch.compile` for b, e
 and g, but not a, where it costs more than it saves. `scan` and `jax scan` take many steps at once (`Stepper.scan`,
 `jax.lax.scan`), on a, where a step is shorter than a call. The losses after ten steps are compared. With `--gpu` native
 (one CUDA graph), plan (CuPy), torch and `torch best` (CUDA graphs by `torch.compile(mode="reduce-overhead")`) run on a
@@ -25,6 +28,7 @@ f  LSTM 128, 64 steps, batch 32      g  interval bound propagation on b      h  
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import resource
@@ -64,7 +68,7 @@ GROWTH = {
 GPU = os.environ.get("BENCHMARK_DEVICE") == "gpu"
 WARM = 1.0  # seconds of steps that are not counted, once all frameworks have compiled
 THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
-clock = time.perf_counter if GPU or THREADS > 1 else time.process_time
+clock = time.perf_counter if GPU or os.environ.get("BENCHMARK_WALL") == "True" else time.process_time
 Steps = Callable[[int], float]
 """So many steps; the loss before the last one."""
 
@@ -463,15 +467,20 @@ FRAMEWORKS: dict[str, Callable[[str], Steps]] = {
     "torch best": lambda w: torch_step(w, True),
     "jax": jax_step,
 }
+FRAMEWORKS |= {f"{name} 1": FRAMEWORKS[name] for name in ("torch", "torch best", "jax")}
 
 
 def child(framework: str, workload: str) -> None:
     """Ten steps, whose last loss is told; then the time of a step, in microseconds, for each line read."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     import_module({"t": "torch", "j": "jax"}.get(framework[0], "tlverify.train.compiled"))
-    before, begin = peak(), clock()
+    parts = timed() if framework == "native" else {}
+    before, begin, wall = peak(), clock(), time.perf_counter()
     steps = FRAMEWORKS[framework](workload)
     loss = steps(10)
-    print(json.dumps({"loss": loss, "first": clock() - begin, "memory": peak() - before}), flush=True)
+    told = {"loss": loss, "first": clock() - begin, "memory": peak() - before}
+    print(json.dumps({**told, "wall": time.perf_counter() - wall, "parts": parts}), flush=True)
     repeats, warm = REPEATS.get(workload, 10), False
     for _ in sys.stdin:
         begin = time.perf_counter()
@@ -481,6 +490,32 @@ def child(framework: str, workload: str) -> None:
         start = clock()
         steps(repeats)
         print((clock() - start) / repeats * 1e6, flush=True)
+
+
+def timed() -> dict[str, float]:
+    """Seconds of each part of making machine code, which are added up from now on."""
+    from tlverify.core.native import machine, program
+    from tlverify.train import stepper
+
+    totals: dict[str, float] = {}
+
+    def watch(owner: Any, name: str, part: str) -> None:
+        function = getattr(owner, name)
+        totals[part] = 0.0
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            result = function(*args, **kwargs)
+            totals[part] += time.perf_counter() - begin
+            return result
+
+        setattr(owner, name, watched)
+
+    watch(stepper, "whole_step", "trace")
+    for name, part in {"rewrite": "rewrite", "plan": "plan", "module": "text"}.items():
+        watch(program, name, part)
+    watch(machine, "engine", "code")
+    return totals
 
 
 def peak() -> float:
@@ -510,6 +545,8 @@ class Figure:
     loss: float
     first: float
     memory: float
+    wall: float
+    parts: dict[str, float]
 
 
 def measure(
@@ -521,11 +558,11 @@ def measure(
         np.savez(path, **initial(workload))
 
         def environment(name: str) -> dict[str, str]:
-            count = "1" if name == "native 1" else str(threads)
+            count = "1" if name.endswith(" 1") else str(threads)
             one = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
             names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-            given = {"BENCHMARK_PARAMETERS": str(path), "BENCHMARK_THREADS": str(threads)}
-            return {**os.environ, **dict.fromkeys(names, count), **given, **({} if threads > 1 else {"XLA_FLAGS": one})}
+            given = {"BENCHMARK_PARAMETERS": str(path), "BENCHMARK_THREADS": count, "BENCHMARK_WALL": str(threads > 1)}
+            return {**os.environ, **dict.fromkeys(names, count), **given, **({} if count > "1" else {"XLA_FLAGS": one})}
 
         children: dict[str, Any] = {  # with pipes, whatever their type says
             name: subprocess.Popen(
@@ -545,7 +582,7 @@ def measure(
                 for name, process in children.items():
                     print(file=process.stdin, flush=True)
                     found[name].append(float(process.stdout.readline()))
-            return {name: statistics.median(values) for name, values in found.items()}
+            return {name: statistics.median(values or [0.0]) for name, values in found.items()}
 
         quiet = loud = times()
         if beside:
@@ -561,11 +598,13 @@ def growth(pythons: dict[str, str], rounds: int, file: Path) -> None:
     """A plot, and what is in it as text, of the time of a step by width, depth and batch."""
     from matplotlib import pyplot
 
+    table = [["what", "framework", "size", "microseconds"]]
     figure, parts = pyplot.subplots(1, len(GROWTH), figsize=(12, 4))
     for part, (what, workloads) in zip(parts, GROWTH.items(), strict=True):
         place = {"width": 1, "depth": 2, "batch": 3}[what]
         sizes, found = [int(w.split("-")[place]) for w in workloads], [measure(w, pythons, rounds) for w in workloads]
         for name in pythons:
+            table += [[what, name, str(n), f"{f[name].time:.1f}"] for n, f in zip(sizes, found, strict=True)]
             part.loglog(sizes, [figures[name].time for figures in found], marker="o", label=name)
             print(
                 f"{what}  {name}: "
@@ -576,6 +615,22 @@ def growth(pythons: dict[str, str], rounds: int, file: Path) -> None:
     parts[0].legend()
     figure.tight_layout()
     figure.savefig(file)
+    with file.with_suffix(".csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows(table)
+
+
+def compile_times(pythons: dict[str, str], workloads: str) -> None:
+    """Seconds until ten steps are done, with an empty cache of machine code and with a full one."""
+    for workload in workloads:
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["TLVERIFY_CACHE"] = cache
+            found = {}
+            for name, python in (("native, empty cache", sys.executable), *pythons.items()):
+                key = name.partition(",")[0]
+                found[name] = measure(workload, {key: python}, 0)[key]
+        for name, figure in found.items():
+            parts = "".join(f", {part} {seconds:.2f}" for part, seconds in figure.parts.items())
+            print(f"{workload}  {name}: {figure.wall:.2f} s{parts}", flush=True)
 
 
 def main() -> None:
@@ -587,6 +642,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--growth", type=Path, metavar="FILE")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--child", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -597,12 +653,17 @@ def main() -> None:
     if options.threads > 1:
         pythons = dict.fromkeys(("native", "native 1"), sys.executable)
     if options.torch:
-        pythons |= {"torch": options.torch, "torch best": options.torch}
+        pythons |= dict.fromkeys(("torch", "torch best"), options.torch)
+        if options.threads > 1:
+            pythons |= dict.fromkeys(("torch 1", "torch best 1"), options.torch)
     if options.gpu:
         os.environ["BENCHMARK_DEVICE"] = "gpu"
         pythons = dict.fromkeys(("native", "plan", "torch", "torch best"), sys.executable)
     elif options.jax:
-        pythons["jax"] = options.jax
+        pythons |= dict.fromkeys(("jax", "jax 1") if options.threads > 1 else ("jax",), options.jax)
+    if options.compile:
+        compile_times(pythons, options.only)
+        return
     if options.growth:
         growth(pythons, options.rounds, options.growth)
         return
