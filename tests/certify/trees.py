@@ -33,7 +33,7 @@ class Leaf:
     slopes: Sequence[Sequence[int]] = ()
 
 
-def full(order: Sequence[int], leaf: Callable[[Turns], Leaf], path: Turns = ()) -> Split | Leaf:
+def full(order: Sequence[int], leaf: Callable[[Turns], Split | Leaf], path: Turns = ()) -> Split | Leaf:
     """The tree that splits these entries one after the other on every path."""
     if not order:
         return leaf(path)

@@ -291,8 +291,9 @@ def relaxations_hold(interval: SimpleNamespace) -> None:
             z = [rng.choice([a, b, min(max(a, Fraction(0)), b), a + (b - a) * rng.randrange(9) / 8]) for a, b in ends]
             true = sum((c * max(v, Fraction(0)) for c, v in zip(given, z, strict=True)), Fraction(0))
             assert sum((c * v for c, v in zip(found, z, strict=True)), fixed) <= true, seed
-        chords, down = boxes.relaxed("z").chord[0], boxes.relaxed("z").down[0].tolist()
-        taken = (np.minimum(row[0, alive], 0.0) * chords).tolist()
+        relaxed = boxes.relaxed("z")
+        chords, down = relaxed.chord[0], relaxed.down[0].tolist()
+        taken = (np.minimum(row[0, alive[relaxed.kept :]], 0.0) * chords).tolist()
         exact = -sum((Fraction(a) * Fraction(b) for a, b in zip(taken, down, strict=True)), Fraction(0))
         assert abs(Fraction(float(gained[0])) - exact) <= Fraction(float(lost[0])), seed
 
@@ -424,23 +425,40 @@ def halves_in_order(interval: SimpleNamespace) -> None:
             exact_laws.rejected(interval.checker, graph, claim, certificate, "not refuted")
 
 
+def halves_are_cut_by_their_own_split(interval: SimpleNamespace) -> None:
+    """Of two nodes one halves x0 and the other x1: no x1 is >= 1/4 and <= -1/4, and either will do where its sign is
+    known."""
+    graph = exact_laws.affine([[1, 0], [0, 1]], [0, 0])
+    bad = [[Inequality((("y", 1, Fraction(sign)),), Fraction(1, 4)) for sign in (1, -1)]]
+    claim = box(graph, {"x": ([-1, -1], [1, 1])}, bad)
+    either, low, high = (Leaf([[ONE * one, ONE * two]]) for one, two in ((1, 1), (1, 0), (0, 1)))
+    steps = exact_laws.machine_steps(graph=graph)
+    for root in (
+        Split(0, Split(1, low, high), Split(0, either, either)),
+        Split(0, Split(0, either, either), Split(1, low, high)),
+    ):
+        step, payload = written(root, [("x", 0), ("x", 1)], steps, weighted=True)
+        exact_laws.accepted(interval.checker, graph, claim, proof(claim.digest, [*steps, step], payload))
+
+
 def cells(cell: int, width: Fraction) -> tuple[Graph, Claim, bytes, int]:
     """x in [-1, 1] in 2048 cells; the bad set a <= x <= a + width begins within one, the others are refuted for lying
-    left or right of it. Also the number of that cell's node."""
+    left or right of it. Also the number of that cell's node. The first cell is halved, so that blocks are joined."""
     graph = exact_laws.affine([[1]], [0])
     start = Fraction(cell, 1024) - 1 + Fraction(1, 3000)
     rows = [Inequality((("y", 0, Fraction(sign)),), sign * (start + (sign < 0) * width), False) for sign in (1, -1)]
     claim = box(graph, {"x": ([-1], [1])}, [rows])
     places = count()
 
-    def leaf(turns: Turns) -> Leaf:
+    def leaf(turns: Turns) -> Split | Leaf:
         place = next(places)
-        return Leaf([[ONE * (place <= cell), ONE * (place >= cell)]])
+        here = Leaf([[ONE * (place <= cell), ONE * (place >= cell)]])
+        return here if place else Split(0, here, here)
 
     root = full([0] * 11, leaf)
     steps = exact_laws.machine_steps(graph=graph)
     step, payload = written(root, [("x", 0)], steps, weighted=True)
-    node = [number for number, split in enumerate(preorder(root)[0]) if split < 0][cell]
+    node = [number for number, split in enumerate(preorder(root)[0]) if split < 0][cell + (cell > 0)]
     return graph, claim, proof(claim.digest, [*steps, step], payload), node
 
 
@@ -527,6 +545,7 @@ LAWS = {
     "relaxations_hold": relaxations_hold,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
+    "halves_are_cut_by_their_own_split": halves_are_cut_by_their_own_split,
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,
     "disjuncts_of_trees_count": disjuncts_of_trees_count,
     "slopes_are_at_most_1": slopes_are_at_most_1,

@@ -829,8 +829,8 @@ def trees_are_trees(kernel) -> None:
 
 
 def phases_are_cut(kernel) -> None:
-    """In a tree, the multiplier of a phase split is for the sign that the leaf has."""
-    graph = affine([[1, 1]], [0], "relu")
+    """In a tree, the multiplier of a phase split is for its neuron, and for the sign that the leaf has."""
+    graph = affine([[1, 1], [1, -1]], [0, 0], "relu")
     ranges = {"x": ([-1, -1], [1, 1])}
     terms = (("relu_0", 0, Fraction(-1)), ("x", 0, Fraction(1)), ("x", 1, Fraction(1)))
     opposite = tuple((name, index, -coefficient) for name, index, coefficient in terms)

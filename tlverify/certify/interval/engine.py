@@ -26,6 +26,7 @@ from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import Dense, Map, Program, Rounding, Value, error_of
 
 Floats = npt.NDArray[numpy.float64]
+Bits = npt.NDArray[numpy.bool_]
 Ints = npt.NDArray[numpy.intp]
 
 U = 2.0**-52
@@ -145,15 +146,16 @@ def network_of(program: Program) -> Network:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Relaxation of the ReLUs of one value in each region, for the `alive` entries, those not 0 everywhere:
-    default lower slope, chord's slope rounded up, lower ends of the unstable (else 0), each (regions, alive); and the
-    largest end of an unstable one, (regions,)."""
+    """Relaxation of the ReLUs of one value in each region. The `alive` entries are those not 0 everywhere, first the
+    `kept` ones that are their input everywhere; for the others default lower slope, chord's slope rounded up, lower
+    ends of the unstable (else 0), each (regions, alive - kept); and the largest end of an unstable one."""
 
     alive: Ints
+    kept: int
     below: Floats
     chord: Floats
     down: Floats
-    reach: Floats
+    reach: float
 
 
 class Boxes:
@@ -174,11 +176,16 @@ class Boxes:
             known = self._relaxed[name] = (low, high, relax(low, high))
         return known[2]
 
-    def part(self, rows: Ints | slice) -> Boxes:
+    def far(self, name: str) -> Floats:
+        """The largest magnitude of each entry of a value in any of the regions."""
+        largest: Floats = numpy.maximum(-self.lower[name].min(0), self.upper[name].max(0))
+        return numpy.maximum(largest, 0.0)
+
+    def part(self, rows: Ints) -> Boxes:
         """A copy of some of the regions."""
 
         def chosen(ends: dict[str, Floats]) -> dict[str, Floats]:
-            return {name: end[rows].copy() if name in self.own else end for name, end in ends.items()}
+            return {name: end.take(rows, 0) if name in self.own else end for name, end in ends.items()}
 
         return Boxes(chosen(self.lower), chosen(self.upper), self.own)
 
@@ -216,15 +223,18 @@ class Boxes:
 
 def relax(low: Floats, high: Floats) -> Relaxed:
     """From bounds (regions, n)."""
-    alive = numpy.flatnonzero(((high > 0) | (low >= 0)).any(0))
-    low, high = low[:, alive], high[:, alive]
+    active = low.min(0) >= 0
+    others = numpy.flatnonzero(~active & ((high.max(0) > 0) | (low.max(0) >= 0)))
+    low, high = low[:, others], high[:, others]
     either = (low < 0) & (high > 0)
     width = numpy.where(either, high - low, 1.0)
     raised = numpy.minimum(1.0, high / width * (1 + 2.0**-47) + ETA)
     chord = numpy.where(either, raised, (low >= 0).astype(float))
     below = numpy.where(either, (high > -low).astype(float), chord)
-    reach = numpy.where(either, numpy.maximum(-low, high), 0.0).max(1, initial=0.0)
-    return Relaxed(alive, below, chord, numpy.where(either, low, 0.0), reach)
+    reach = float(numpy.where(either, numpy.maximum(-low, high), 0.0).max(initial=0.0))
+    kept = numpy.flatnonzero(active)
+    alive = numpy.concatenate([kept, others])
+    return Relaxed(alive, len(kept), below, chord, numpy.where(either, low, 0.0), reach)
 
 
 def spread(row: Floats, columns: Ints, size: int) -> Floats:
@@ -236,7 +246,7 @@ def spread(row: Floats, columns: Ints, size: int) -> Floats:
 
 def rows_of(ends: Floats, at: Ints) -> Floats:
     """The rows of the regions `at`; one row, if all regions have the same."""
-    return ends if len(ends) == 1 else ends[at]
+    return ends if len(ends) == 1 else ends.take(at, 0)
 
 
 def reach_of(network: Network, root: Boxes) -> Reaches:
@@ -335,18 +345,16 @@ def backward(
             return boxes.relaxed(value.source).alive
         return boxes.relaxed(name).alive if name in network.only_relu and name not in start else None
 
-    pending = dict(start)
-    for name in start:
-        held = columns(name)
-        if held is not None:
-            pending[name] = start[name][..., held]
-    total = constant.copy()
-    error = numpy.abs(constant) * U + (0.0 if error is None else error)
-    for name in network.program.order(tuple(sorted(start))):
+    order = network.program.order(tuple(sorted(start)))
+    holds = {name: columns(name) for name in order}
+    pending = {name: row if holds[name] is None else row[..., holds[name]] for name, row in start.items()}
+    total, size = constant.copy(), numpy.abs(constant)  # of what is summed
+    error = numpy.zeros(constant.shape) if error is None else error
+    for name in order:
         row = pending.pop(name, None)
         if row is None:
             continue
-        value, held = network.program.values[name], columns(name)
+        value, held = network.program.values[name], holds[name]
         n = value.size
         if seen is not None and name in seen:
             seen[name] = row if held is None else spread(row, held, n)
@@ -358,11 +366,11 @@ def backward(
             lost = gamma(n + 2) * (numpy.abs(row) * far).sum(-1)
         elif value.kind == "relu":
             part, gained, lost = _relu(boxes, value.source, at, row, slopes.get(name))
-            into = columns(value.source)
+            into = holds[value.source]
             if held is not None and into is not held:
                 part = spread(part, held, n)
                 part = part if into is None else part[..., into]
-            lost = lost + _join(pending, value.source, part, into, boxes, at)
+            lost = lost + _join(pending, value.source, part, into, boxes)
         else:
             (vector, far_sum), bias = reaches[name], network.biases.get(name, numpy.zeros(n))
             if held is not None:
@@ -374,45 +382,49 @@ def backward(
                 missed = missed if held is None else missed[:, held]
                 lost = lost + (numpy.abs(row) * missed).sum(-1) * SLACK
             for source, matrix in network.terms(value):
-                into = columns(source)
-                lost = lost + _join(pending, source, matrix.backward(row, held, into), into, boxes, at)
-        total = total + gained
-        error = error + (lost + U * (numpy.abs(total) + numpy.abs(gained))) * SLACK + ETA * n
-    result: Floats = numpy.nextafter(total - error * SLACK * SLACK, -numpy.inf) - ETA
+                into = holds[source]
+                lost = lost + _join(pending, source, matrix.backward(row, held, into), into, boxes)
+        total += gained
+        size += numpy.abs(gained)
+        error = error + (lost + ETA * n)
+    error = (error + gamma(len(order) + 1) * size) * SLACK
+    result: Floats = numpy.nextafter(total - error * SLACK, -numpy.inf) - ETA
     if not numpy.isfinite(result).all():
         raise Rejected("interval", "a bound is too large for float64")
     return result
 
 
-def _join(pending: dict[str, Floats], name: str, part: Floats, held: Columns, boxes: Boxes, at: Ints) -> Floats | float:
+def _join(pending: dict[str, Floats], name: str, part: Floats, held: Columns, boxes: Boxes) -> Floats | float:
     """Add to what is pending for a value; gives what rounding the sum may take: u |sum| |v|."""
     if name not in pending:
         pending[name] = part
         return 0.0
     pending[name] = pending[name] + part
-    far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
-    far = far if held is None else far[..., held]
-    lost: Floats = 4 * U * (numpy.abs(pending[name]) * far).sum(-1) + ETA * (1 + far.sum(-1))
+    far = boxes.far(name) if held is None else boxes.far(name)[held]
+    lost: Floats = 4 * U * (numpy.abs(pending[name]) @ far) + ETA * (1 + far.sum())
     return lost
 
 
 def _relu(boxes: Boxes, source: str, at: Ints, row: Floats, slopes: Floats | None) -> tuple[Floats, Floats, Floats]:
-    """fl(a slope) is in [0, a] for a slope in [0, 1]. For a < 0 the chord's slope is raised beyond its rounding."""
+    """fl(a slope) is in [0, a] for a slope in [0, 1]. For a < 0 the chord's slope is raised beyond its rounding. The
+    row, in place, the constant, and what that may be off by."""
     relaxed = boxes.relaxed(source)
     below, chord, down = (rows_of(part, at) for part in (relaxed.below, relaxed.chord, relaxed.down))
     if slopes is not None:
-        given = slopes[:, relaxed.alive]
-        below = numpy.where((down < 0) & ~numpy.isnan(given), given, below)
-    taken = numpy.minimum(row, 0.0)
+        chosen = slopes[:, relaxed.alive[relaxed.kept :]]
+        below = numpy.where((down < 0) & ~numpy.isnan(chosen), chosen, below)
+    given = row[..., relaxed.kept :].copy()
+    n = given.shape[-1]
+    taken = numpy.minimum(given, 0.0)
     taken *= chord
-    gained = -numpy.einsum("...ij,...ij->...i", taken, numpy.broadcast_to(down, taken.shape))
-    result = numpy.maximum(row, 0.0)
+    result = numpy.maximum(given, 0.0, out=given)
     result *= below
     result += taken
-    n = row.shape[-1]
-    reach = relaxed.reach if len(relaxed.reach) == 1 else relaxed.reach[at]
-    lost = gamma(n + 4) * numpy.abs(gained) + ETA * n * (1 + 2 * reach)
-    return result, gained, lost
+    row[..., relaxed.kept :] = result
+    taken *= down
+    gained = -(taken @ numpy.ones(n))
+    lost = gamma(n + 4) * numpy.abs(gained) + ETA * n * (1 + 2 * relaxed.reach)
+    return row, gained, lost
 
 
 def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: Watch | None = None) -> None:
@@ -420,7 +432,8 @@ def rebound(network: Network, reaches: Reaches, boxes: Boxes, name: str, watch: 
     regions, the entries, the coefficients on each value (2, rows, n) of the lower bounds of plus and minus the entry,
     and these bounds."""
     boxes.require_own(name)
-    regions, entries = numpy.nonzero((boxes.lower[name] < 0) & (boxes.upper[name] > 0))
+    either = (boxes.lower[name] < 0) & (boxes.upper[name] > 0)
+    regions, entries = numpy.divmod(numpy.flatnonzero(either), either.shape[1])
     if not len(regions):
         return
     low, high = boxes.lower[name].copy(), boxes.upper[name].copy()

@@ -14,6 +14,7 @@ import numpy
 from tlverify.certify.interval.engine import (
     ETA,
     SLACK,
+    Bits,
     Boxes,
     Engine,
     Floats,
@@ -26,7 +27,6 @@ from tlverify.certify.interval.engine import (
     gamma,
     interval_step,
     rebound,
-    rows_of,
 )
 from tlverify.certify.kernel.backward import SLOPE_BITS
 from tlverify.certify.kernel.errors import Rejected
@@ -46,8 +46,11 @@ class Block:
     numbers: Ints
     boxes: Boxes
 
-    def part(self, rows: Ints | slice) -> Block:
+    def part(self, rows: Ints) -> Block:
         return Block(self.numbers[rows], self.boxes.part(rows))
+
+    def before(self, other: Block) -> Block:
+        return Block(numpy.concatenate([self.numbers, other.numbers]), Boxes.stacked([self.boxes, other.boxes]))
 
 
 @numpy.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
@@ -69,9 +72,11 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
     stack = [Block(numpy.zeros(1, dtype=numpy.intp), root.with_own(changing))]
     while stack:
         block = stack.pop()
+        while len(block.numbers) < BLOCK and stack:
+            block = block.before(stack.pop())
         if len(block.numbers) > BLOCK:
-            stack.append(block.part(slice(BLOCK, None)))
-            block = block.part(slice(BLOCK))
+            stack.append(block.part(numpy.arange(BLOCK, len(block.numbers))))
+            block = block.part(numpy.arange(BLOCK))
         for rule, name in steps:
             if rule == "rebound":
                 rebound(network, reaches, block.boxes, name)
@@ -86,10 +91,12 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
                 refuter.refute(machine, reaches, block, at, path, words, slopes)
         opened = numpy.flatnonzero(splits >= 0)
         if len(opened):
-            below, above = block.part(opened), block.part(opened)
-            _cut(machine, goal, read, splits[opened], below.boxes, above.boxes)
-            numbers = numpy.concatenate([below.numbers + 1, shape.half_above[below.numbers]])
-            stack.append(Block(numbers, Boxes.stacked([below.boxes, above.boxes])))
+            whole = block.numbers[opened]
+            numbers = numpy.concatenate([whole + 1, shape.half_above[whole]])
+            order = numpy.argsort(numbers)  # neighbours have much in common
+            halves = block.boxes.part(numpy.tile(opened, 2)[order])
+            _cut(machine, goal, read, splits[numpy.tile(opened, 2)[order]], order >= len(opened), halves)
+            stack.append(Block(numbers[order], halves))
     machine.next_goal()
 
 
@@ -105,20 +112,20 @@ def _names(machine: Machine, goal: Goal, inner: Any, where: str) -> list[str]:
     return list(names)
 
 
-def _cut(machine: Machine, goal: Goal, read: Tree, splits: Ints, below: Boxes, above: Boxes) -> None:
-    """Tighten the tables of the halves. An input's ends are integers of 45 bits in its unit, so the cut is exact."""
+def _cut(machine: Machine, goal: Goal, read: Tree, splits: Ints, upper: Bits, halves: Boxes) -> None:
+    """Tighten the tables of halves, by what was split and whether it is the half above. An input's ends are integers of
+    45 bits in its unit, so the cut is exact."""
     for entry in numpy.unique(splits).tolist():
         name, index = read.entries[entry]
-        rows = numpy.flatnonzero(splits == entry)
+        mine = splits == entry
+        below, above = numpy.flatnonzero(mine & ~upper), numpy.flatnonzero(mine & upper)
+        low, high = halves.lower[name][:, index], halves.upper[name][:, index]
         if machine.program.values[name].kind == "input":
             exponent = goal.bounds[name].exponent
-            twice = below.lower[name][rows, index] + below.upper[name][rows, index]
-            middle = numpy.ldexp(numpy.floor(numpy.ldexp(twice, -exponent - 1)), exponent)
-            below.upper[name][rows, index] = middle
-            above.lower[name][rows, index] = middle
+            middle = numpy.ldexp(numpy.floor(numpy.ldexp(low + high, -exponent - 1)), exponent)
+            low[above], high[below] = middle[above], middle[below]
         else:
-            below.upper[name][rows, index] = numpy.minimum(below.upper[name][rows, index], 0.0)
-            above.lower[name][rows, index] = numpy.maximum(above.lower[name][rows, index], 0.0)
+            low[above], high[below] = numpy.maximum(low[above], 0.0), numpy.minimum(high[below], 0.0)
 
 
 @dataclass(frozen=True)
@@ -163,8 +170,8 @@ class Refuter:
         off = gamma(products)  # of sums of as many, of what is rounded already
         error = off * (own @ numpy.abs(self.bounds)) * SLACK + ETA * products
         for name, size in sizes.items():
-            far = rows_of(numpy.maximum(numpy.abs(boxes.lower[name]), numpy.abs(boxes.upper[name])), at)
-            error = error + (off * size * far + ETA * products * (1 + far)).sum(1) * SLACK
+            far = boxes.far(name)
+            error = error + (off * (size @ far) + ETA * products * (1 + far).sum()) * SLACK
         found = backward(self.network, reaches, boxes, at, rows, own @ self.bounds, self._slopes(given), error)
         for row in {*numpy.flatnonzero(found <= 0).tolist(), int(found.argmin())}:  # the others are refuted
             phases = [(turn // 2, turn % 2 == 1) for turn in path[row].tolist() if turn >= 0]
@@ -175,15 +182,15 @@ class Refuter:
     def _add_cuts(self, rows: dict[str, Floats], sizes: dict[str, Floats], path: Ints, weights: Floats) -> None:
         """Minus the multiplier of value >= 0, plus that of value <= 0; and the sums of their magnitudes."""
         leaf, place = numpy.nonzero((path >= 0) & (weights != 0))
-        turns, values = path[leaf, place], weights[leaf, place]
-        for entry in numpy.unique(turns // 2).tolist():
-            name, index = self.read.entries[entry]
-            if name not in rows:
-                rows[name], sizes[name] = (numpy.zeros((len(path), self.network.program.values[name].size)),) * 2
-                rows[name] = rows[name].copy()
-            mine = turns // 2 == entry
-            numpy.add.at(rows[name], (leaf[mine], index), numpy.where(turns[mine] % 2 == 1, -1.0, 1.0) * values[mine])
-            numpy.add.at(sizes[name], (leaf[mine], index), values[mine])
+        entry, above, values = path[leaf, place] // 2, path[leaf, place] % 2 == 1, weights[leaf, place]
+        for name in dict.fromkeys(self.read.entries[k][0] for k in numpy.unique(entry).tolist()):
+            n = self.network.program.values[name].size
+            index = numpy.array([at if of == name else -1 for of, at in self.read.entries])[entry]
+            mine = index >= 0
+            flat = leaf[mine] * n + index[mine]
+            for sums, part in ((rows, numpy.where(above, -values, values)[mine]), (sizes, values[mine])):
+                added = numpy.bincount(flat, part, len(path) * n).astype(float).reshape(len(path), n)
+                sums[name] = sums[name] + added if name in sums else added
 
     def _slopes(self, given: Bytes) -> dict[str, Floats]:
         """Slopes by ReLU, (leaves, n), NaN where the default is meant."""

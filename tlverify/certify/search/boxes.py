@@ -31,7 +31,7 @@ class Block:
     coefficients: Floats
     constants: Floats
 
-    def part(self, rows: Ints | slice) -> Block:
+    def part(self, rows: Ints) -> Block:
         return Block(self.numbers[rows], self.boxes.part(rows), self.coefficients[rows], self.constants[rows])
 
     def __len__(self) -> int:

@@ -46,8 +46,9 @@ class Branch:
         while len(block) < BLOCK and self.stack:
             block, reached = joined(self.stack.pop(), block), min(reached, self.least.pop())
         if len(block) > BLOCK:
-            self._push(block.part(slice(None, -BLOCK)), reached)
-            block = block.part(slice(-BLOCK, None))
+            first, last = np.split(np.arange(len(block)), [-BLOCK])
+            self._push(block.part(first), reached)
+            block = block.part(last)
         bounder = Bounder(self.root, block)
         closed = (bounder.values > 0).all(1)
         for row in np.flatnonzero(closed).tolist():
@@ -85,7 +86,7 @@ class Branch:
     def put(self, parts: Parts) -> None:
         """Begin with these, which have nodes of this forest; no other is open."""
         block = parts.known
-        boxes = block.boxes.part(slice(None))  # they are tightened in place
+        boxes = block.boxes.part(np.arange(len(block)))  # they are tightened in place
         self.stack = [Block(parts.numbers, boxes, block.coefficients, block.constants)]
         self.least = [parts.lower]
 
