@@ -251,6 +251,17 @@ def cancelling_combinations_are_charged(interval: SimpleNamespace, seeds: Any = 
     assert checked > len(seeds) // 5, checked
 
 
+def far_is_as_far_as_any_region(interval: SimpleNamespace) -> None:
+    """What rounding is charged by: no end of any region is farther from 0."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        low = rng.standard_normal((3, 5))
+        high = low + rng.uniform(size=(3, 5))
+        far = interval.engine.Boxes({"v": low}, {"v": high}, {"v"}).far("v")
+        assert (far >= abs(low)).all(), seed
+        assert (far >= abs(high)).all(), seed
+
+
 def sums_over_inputs_are_charged(interval: SimpleNamespace) -> None:
     """Sums of products that cancel, over a point: no bound is above the exact sum."""
     engine, size = interval.engine, 24
@@ -543,6 +554,7 @@ LAWS = {
     "norms_that_overflow_on_the_way_are_refused": norms_that_overflow_on_the_way_are_refused,
     "errors_are_each_regions": errors_are_each_regions,
     "relaxations_hold": relaxations_hold,
+    "far_is_as_far_as_any_region": far_is_as_far_as_any_region,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
     "halves_are_cut_by_their_own_split": halves_are_cut_by_their_own_split,
