@@ -24,6 +24,7 @@ PARTS, MEMORY = 1 << 13, 1 << 28  # on the stack, and its bytes
 FIRST, LAST = 64, 4096  # parts between two looks at the clock
 WIDTH = 8  # a row of weights has a multiple of it
 KERNEL = "walk_kernel"
+KNOWN, LENGTH = 32, 40  # multipliers of earlier leaves that are tried first, and how many of them a leaf may have
 SPARE = 1.01  # what rounding may take from what rounding takes
 
 
@@ -163,6 +164,7 @@ def room_of(network: tuple[Any, ...], chain: Chain) -> tuple[Any, ...]:
         np.zeros((3, max(layers, int(sizes.max()), 3)), np.int64),  # how many may have either sign; which; a result
         np.zeros((15, max(rows, 2 * n + 1))),
         np.zeros((n + 1, n + 1)),
+        np.zeros((LENGTH, KNOWN, LENGTH)),  # multipliers of earlier leaves by their number, latest first; 1 at the end
         np.zeros((2, n)),
         np.zeros((2, neurons)),
     )

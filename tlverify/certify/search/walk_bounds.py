@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.certify.search.walk_jit import jit
+from tlverify.certify.search.walk_jit import jit, jit_sums
 
 SIZE, WIDTH, BASE, START, RELU = 0, 1, 2, 3, 4  # in a row of `shape`
 CLOSED = 1e-10  # a bound exceeds 0 by this part of its terms
@@ -119,7 +119,7 @@ def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any)
     return either
 
 
-@jit
+@jit_sums
 def badness_of(shape: Any, weights: Any, biases: Any, conjuncts: Any, ends: Any, room: Any, point: Any) -> float:
     """How deep a point is in the bad set, by the network's own values."""
     before = conjuncts.shape[1] - 1
@@ -152,7 +152,7 @@ def badness_of(shape: Any, weights: Any, biases: Any, conjuncts: Any, ends: Any,
     return worst
 
 
-@jit
+@jit_sums
 def _forward(
     shape: Any, weights: Any, biases: Any, slopes: Any, errors: Any, room: Any, box: Any, table: Any, layer: int
 ) -> None:

@@ -33,17 +33,65 @@ def _combined(
     combine_one(A, own + depth, box, found, lp, M)
     step = ROUGH[0]
     while True:
-        for d in range(n + 1):
-            A[0, d] = 0.0
         for k in range(own + depth):
             words[place + k] = word_of(found[k], step)
-            weight = meaning_of(words[place + k])
-            for d in range(n + 1):
-                A[0, d] += weight * (C[first + k, d] if k < own else -cuts[k - own, d])
+        _weighted(A, C, cuts, first, own, depth, words[place:])
         if step == 1 or least_of(A[0], box) > margin_of(A[0], box):
             break
         step //= 8
     return step
+
+
+@jit
+def _weighted(A: Any, C: Any, cuts: Any, first: int, own: int, depth: int, words: Any) -> None:
+    """A disjunct's inequalities, rows of C, and the half-spaces of the path, combined by `words`: to row 0 of A."""
+    for d in range(cuts.shape[1]):
+        A[0, d] = 0.0
+    for k in range(own + depth):
+        weight = meaning_of(words[k])
+        if weight > 0:
+            for d in range(cuts.shape[1]):
+                A[0, d] += weight * (C[first + k, d] if k < own else -cuts[k - own, d])
+
+
+@jit
+def _recalled(
+    A: Any, C: Any, cuts: Any, first: int, own: int, depth: int, box: Any, words: Any, place: int, known: Any
+) -> bool:
+    """Whether multipliers that refuted another part do so here: they go to `words`, and to the front of those known."""
+    length = own + depth
+    for turn in range(known.shape[1]):
+        row = known[length, turn]
+        if row[-1] == 0:
+            return False
+        for d in range(cuts.shape[1]):
+            A[0, d] = 0.0
+        for k in range(own):
+            if row[k] > 0:
+                for d in range(cuts.shape[1]):
+                    A[0, d] += row[k] * C[first + k, d]
+        for k in range(depth):
+            if row[own + k] > 0:
+                for d in range(cuts.shape[1]):
+                    A[0, d] -= row[own + k] * cuts[k, d]
+        if least_of(A[0], box) > margin_of(A[0], box):
+            for k in range(length):
+                words[place + k] = word_of(row[k], 1)
+            _remember(known, words, place, length, turn)
+            return True
+    return False
+
+
+@jit
+def _remember(known: Any, words: Any, place: int, length: int, last: int) -> None:
+    """Multipliers to the front of those known; row `last` is left out."""
+    for turn in range(last, 0, -1):
+        for k in range(length):
+            known[length, turn, k] = known[length, turn - 1, k]
+        known[length, turn, -1] = known[length, turn - 1, -1]
+    for k in range(length):
+        known[length, 0, k] = meaning_of(words[place + k])
+    known[length, 0, -1] = 1
 
 
 @jit
@@ -67,6 +115,7 @@ def _refute(
     place: int,
     lp: Any,
     M: Any,
+    known: Any,
     result: Any,
 ) -> float:
     """Bound the bad set: the least bound of a disjunct. `result`: which one that is, where its words begin, and where
@@ -92,8 +141,10 @@ def _refute(
         for k in range(own + depth):
             words[place + k] = 0
         words[place + top - first] = 512 + (33 << 10)  # 1
-        if value <= 0 and own + depth > 1:
-            step = _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
+        recall = own + depth < len(known)  # what refuted another part is quick to try, and shorter to store
+        while value <= 0 and own + depth > 1:
+            recall = recall and _recalled(A, C, cuts, first, own, depth, box, words, place, known)
+            step = 1 if recall else _combined(A, C, cuts, first, own, depth, box, words, place, lp, M)
             value = least_of(A[0, : n + 1], box) - margin_of(A[0, : n + 1], box)
             while own > 1:
                 # All in one, as the checker takes it: parts of them cancel that were relaxed apart.
@@ -113,6 +164,11 @@ def _refute(
                 step = 1
                 for k in range(own + depth):
                     words[place + k] = word_of(lp[12, k], step)
+            if not recall:
+                if value > 0 and own + depth < len(known):
+                    _remember(known, words, place, own + depth, known.shape[1] - 1)
+                break
+            recall = False
         if value < least:
             least, result[0], result[1] = value, disjunct, place
         place += own + depth
@@ -209,6 +265,7 @@ def walk(
     either: Any,
     lp: Any,
     M: Any,
+    known: Any,
     box: Any,
     table: Any,
     budget: int,
@@ -259,6 +316,7 @@ def walk(
             counts[WORDS],
             lp,
             M,
+            known,
             result,
         )
         if least > 0:
