@@ -47,9 +47,8 @@ def result_of(graph, statement, executor=None, **more):
 
 
 def alike(one, two):
-    """The same tree. In NumPy the last bits of multipliers depend on what is bounded together."""
-    if machine_code.installed():
-        return one.certificate == two.certificate
+    """The same tree. Multipliers depend on which leaves were closed before, and their last bits on what is bounded
+    together."""
     return one.verdict == two.verdict == "verified" and one.stats == two.stats
 
 
@@ -68,7 +67,7 @@ class Recorded(Executor):
 
 @pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("semantics", ["real", "float32"])
-def test_the_same_certificate_as_alone(semantics, waits):
+def test_the_same_tree_as_alone(semantics, waits):
     graph, statement = hard(semantics=semantics)
     alone = result_of(graph, statement)
     with ThreadPoolExecutor(2) as threads:
