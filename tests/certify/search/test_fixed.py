@@ -1,7 +1,6 @@
 """Nodes with every phase fixed: their linear program refutes the row, or has a point where it is below 0."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -91,14 +90,14 @@ def _empty(fold, first, phase):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("off", ["-1/64", "1/64"])
+@pytest.mark.parametrize("off", [-1, 1])
 def test_claims_close_to_the_truth_are_decided(seed, off):
-    """The greatest output is found by bisection; a claim a little beside it used to end with leaves nobody could close."""
+    """The greatest output is found by bisection; Adam alone leaves claims a little beside it open."""
     low, high = 0.0, 2.0
     while high - low > 1 / 128:
         middle = (low + high) / 2
         low, high = (middle, high) if _verdict(seed, middle) == "falsified" else (low, middle)
-    assert _verdict(seed, low + float(Fraction(off))) == ("falsified" if off < "1" and "-" in off else "verified")
+    assert _verdict(seed, low + off / 64) == ("verified" if off > 0 else "falsified")
 
 
 def _verdict(seed, above):

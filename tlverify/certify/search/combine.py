@@ -33,8 +33,8 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
 
 
 def combine_or_meet(A: Floats, c: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """The multipliers, and points (batch, n) inside the boxes: where no multipliers suffice, all rows are below 0 there,
-    if they are anywhere by more than rounding."""
+    """The multipliers, and points (batch, n) inside the boxes: where no multipliers suffice, all rows are below 0 there
+    (up to rounding)."""
     middle, radius = (lower + upper) / 2, (upper - lower) / 2
     A, c = A * radius[:, None], c + np.einsum("bkn,bn->bk", A, middle)  # x = middle + radius y, |y_i| <= 1
     scale = np.abs(c) + np.abs(A).sum(-1)
