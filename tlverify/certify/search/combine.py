@@ -29,6 +29,12 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
 
     A is (batch, rows, n), c (batch, rows), ends (batch, n). Rows of zeros with c = 0 stand for nothing.
     """
+    return combine_or_meet(A, c, lower, upper)[0]
+
+
+def combine_or_meet(A: Floats, c: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """The multipliers, and points (batch, n) inside the boxes: where no multipliers suffice, all rows are below 0 there
+    (up to rounding)."""
     middle, radius = (lower + upper) / 2, (upper - lower) / 2
     A, c = A * radius[:, None], c + np.einsum("bkn,bn->bk", A, middle)  # x = middle + radius y, |y_i| <= 1
     scale = np.abs(c) + np.abs(A).sum(-1)
@@ -36,7 +42,7 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
     unit = np.where(empty, 1.0, scale)
     A, c = A / unit[..., None], np.where(empty, -1.0, c / unit)
     batch, rows, n = A.shape
-    found = np.zeros((batch, rows))
+    found, points = np.zeros((batch, rows)), np.zeros((batch, n))
     box = np.concatenate([np.eye(n), -np.eye(n)])
     todo = np.arange(batch)
     y, t = np.zeros((batch, n)), c.max(1) + 1.0
@@ -65,7 +71,7 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
         far = STEP * np.minimum.reduce([_reach(x, d) for x, d in ((slack, ds), (room, dr), (w, dw), (v, dv))])[:, None]
         y, t, w, v = y + far * dy, t + far[:, 0] * dt, w + far * dw, v + far * dv
         kept = np.where(empty[todo], 0.0, w)
-        found[todo] = kept
+        found[todo], points[todo] = kept, y
         value = np.einsum("bk,bk->b", kept, c) - np.abs(np.einsum("bk,bkn->bn", kept, A)).sum(1)
         reached = (A @ y[..., None])[..., 0] + c
         gap = reached.max(1) - value / kept.sum(1)
@@ -76,7 +82,7 @@ def combine(A: Floats, c: Floats, lower: Floats, upper: Floats) -> Floats:
     found /= unit
     largest = found.max(1, keepdims=True)
     scaled: Floats = found / np.where(largest > 0, largest, 1.0)
-    return scaled
+    return scaled, middle + radius * points
 
 
 def _reach(x: Floats, step: Floats) -> Floats:

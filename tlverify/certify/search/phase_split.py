@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, cost, evaluate, optimize
+from tlverify.certify.search.fixed import settle
 from tlverify.certify.search.fold import Rows
 from tlverify.certify.search.tighten import Tree, hopeless
 
@@ -20,7 +21,8 @@ LOOK = 3e7  # multiplications after which it is first asked whether the limit wi
 PATIENCE = 16  # and not before this part of the limit
 REFRESH_DEPTH = 8  # at every so many fixed phases, the multipliers get
 REFRESH_STEPS = 16  # steps of Adam
-STUCK_STEPS = 200  # of Adam, for a leaf that cannot be split
+SETTLED_STEPS = 4  # of Adam, for a leaf that cannot be split, from where its linear program ended,
+STUCK_STEPS = 200  # and if it is still open
 ROOM = 1024  # leaves for which the first arrays have room
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples: of each
 OFTEN = 4096  # of the first nodes, and then
@@ -132,7 +134,7 @@ def refute(
     bounded, turn = 0, 0
     stopped = False
 
-    def take(nodes: Nodes, numbers: Any, own_steps: int) -> None:
+    def take(nodes: Nodes, numbers: Any, own_steps: int, settled: bool = False) -> None:
         nonlocal bounded, stopped, turn
         kept, found = optimize(relaxation, row, nodes, own_steps)
         bounded += len(numbers)
@@ -149,9 +151,14 @@ def refute(
             worst = np.flatnonzero(left)[np.argsort(found.lower[left])[:CANDIDATES]]
             stopped = candidates(evaluate(relaxation, row, kept.take(worst)).corner)
         stuck = left & (branch < 0)  # every phase is fixed: all that is left is to find the multipliers
-        if stuck.any() and own_steps < STUCK_STEPS:
+        if stuck.any() and not settled:
             left &= ~stuck
-            take(kept.take(stuck), numbers[stuck], STUCK_STEPS)
+            exact, points = settle(relaxation, row, kept.take(stuck))
+            stopped = stopped or candidates(points)
+            take(exact, numbers[stuck], SETTLED_STEPS, settled=True)
+        elif stuck.any() and own_steps < STUCK_STEPS:
+            left &= ~stuck
+            take(kept.take(stuck), numbers[stuck], STUCK_STEPS, settled=True)
         elif stuck.any():
             stopped = True
         pool.put(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
