@@ -54,7 +54,7 @@ TREES = st.recursive(
 
 def built(tree):
     if not isinstance(tree, tuple):
-        return tree
+        return tree if isinstance(tree, Formula) else Formula(text_of(tree))
     if tree[0] == "minus":
         return -built(tree[1])
     return OPERATIONS[tree[0]](built(tree[1]), built(tree[2]))
