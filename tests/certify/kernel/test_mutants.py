@@ -27,14 +27,15 @@ serial = count()
 
 MUTANTS = [
     # arithmetic.py
-    ("sign of a stored float", "arithmetic", "-integer if word >> (width + mantissa) else integer", "integer", "decode_is_exact"),
-    ("denormals one place off", "arithmetic", "max(field, 1)", "field", "decode_is_exact"),
-    ("hidden bit of a denormal", "arithmetic", "(1 << mantissa if field else 0)", "(1 << mantissa)", "decode_is_exact"),
+    ("sign of a stored float", "arithmetic", "-size >> zeros if word & sign else size >> zeros", "size >> zeros", "decode_is_exact"),
+    ("denormals one place off", "arithmetic", "[field or 1 for", "[field for", "decode_is_exact"),
+    ("hidden bit of a denormal", "arithmetic", "(hidden if field else 0)", "hidden", "decode_is_exact"),
     ("exponent bias", "arithmetic", "1075, 52", "1074, 52", "decode_is_exact"),
     ("trailing zeros lost", "arithmetic", "lowest - bias + zeros", "lowest - bias", "decode_is_exact"),
-    ("NaN is a number", "arithmetic", "if field == special:", "if False:", "safetensors: NaN"),
+    ("NaN is a number", "arithmetic", "if special in fields:", "if False:", "safetensors: NaN"),
     ("lanes too narrow", "arithmetic", "max(sum(map(abs, column))", "max(max(map(abs, column))", "packed_is_exact"),
-    ("wide lanes not signed", "arithmetic", '"little", signed=True)', '"little")', "packed_is_exact"),
+    ("wide lanes not signed", "arithmetic", 'from_bytes(lane, "little", signed=True)', 'from_bytes(lane, "little")', "packed_is_exact"),
+    ("packed lanes borrow of the next", "arithmetic", '"little") ^ self._halves) - self._halves', '"little"))', "packed_is_exact"),
     ("lanes not two's complements", "arithmetic", "(total ^ self._halves)", "total", "packed_is_exact"),
     ("low bits lost", "arithmetic", "result[column] += factors[row] * rest", "pass", "packed_is_exact"),
     ("low bits of another row", "arithmetic", "result[column] += factors[row] * rest", "result[column] += factors[0] * rest", "packed_is_exact"),

@@ -15,9 +15,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import compress, islice
-from operator import mul
+from operator import mul, or_
 
 from tlverify.certify.kernel.errors import Malformed, Rejected
 from tlverify.certify.kernel.phases import Phases, classify
@@ -156,18 +156,17 @@ def decode(dtype: str, data: memoryview, what: str) -> Vector:
     """Stored floats as exact integers with a shared exponent. NaN and infinities are Malformed."""
     code, width, bias, mantissa = ("I", 8, 150, 23) if dtype == "F32" else ("Q", 11, 1075, 52)
     words = struct.unpack(f"<{len(data) * 8 // (width + mantissa + 1)}{code}", data)
-    fraction, special = (1 << mantissa) - 1, (1 << width) - 1
-    parts = []
-    for word in words:
-        field = word >> mantissa & special
-        if field == special:
-            raise Malformed(f"{what}: holds a NaN or an infinity")
-        integer = word & fraction | (1 << mantissa if field else 0)
-        parts.append((-integer if word >> (width + mantissa) else integer, max(field, 1)))
-    lowest = min((field for integer, field in parts if integer), default=1)
-    integers = [integer << (field - lowest) if integer else 0 for integer, field in parts]
-    zeros = min(((v & -v).bit_length() - 1 for v in integers if v), default=0)
-    return Vector([value >> zeros for value in integers], lowest - bias + zeros)
+    special, hidden, sign = (1 << width) - 1, 1 << mantissa, 1 << (width + mantissa)
+    fields = [word >> mantissa & special for word in words]
+    if special in fields:
+        raise Malformed(f"{what}: holds a NaN or an infinity")
+    sizes = [word & hidden - 1 | (hidden if field else 0) for word, field in zip(words, fields, strict=True)]
+    lowest = min([field or 1 for size, field in zip(sizes, fields, strict=True) if size], default=1)
+    sizes = [size << (field - lowest) if field > lowest else size for size, field in zip(sizes, fields, strict=True)]
+    together = reduce(or_, sizes, 0)
+    zeros = max((together & -together).bit_length() - 1, 0)
+    integers = [-size >> zeros if word & sign else size >> zeros for word, size in zip(words, sizes, strict=True)]
+    return Vector(integers, lowest - bias + zeros)
 
 
 class Packed:
@@ -190,8 +189,12 @@ class Packed:
         self._rows = [self._pack(row) for row in rows]
 
     def _pack(self, row: Sequence[int]) -> int:
-        lanes = b"".join([(_high(v, self._low) + self._half).to_bytes(self._width, "little") for v in row])
-        return int.from_bytes(lanes, "little") - self._halves
+        high = [_high(value, self._low) for value in row] if self._low else row
+        if self._width > 8:
+            lanes = b"".join([value.to_bytes(self._width, "little", signed=True) for value in high])
+        else:
+            lanes = self._lanes.pack(*high)
+        return (int.from_bytes(lanes, "little") ^ self._halves) - self._halves  # each two's complement for itself
 
     def combine(self, factors: Sequence[int], length: int) -> list[int]:
         """sum_i factors[i] * row_i, exactly; the factors have `length` bits."""
