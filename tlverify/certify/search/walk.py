@@ -149,14 +149,14 @@ def room_of(network: tuple[Any, ...], chain: Chain) -> tuple[Any, ...]:
     shape, n, most = network[0], len(network[-1]), len(chain.constants)
     sizes, widths = shape[:, 0], shape[:, 1]
     layers, neurons, rows = len(sizes), int(sizes.sum()), most + DEPTH
-    widest = int(max(sizes.max(), widths.max(), n)) + 1
+    widest = int(max(-(-sizes.max() // WIDTH) * WIDTH, widths.max(), n)) + 1
     room = (
         np.zeros((layers, widest), dtype=np.int64),  # which neurons are not 0, and how many
-        np.zeros((4, neurons)),  # slopes of their lower and upper bounds, where that one is 0, and errors
+        np.zeros((layers, 5, widest)),  # slopes of their lower and upper bounds, where that one is 0; errors; biases
         np.zeros((4, widest)),
-        np.zeros((layers, most + 1, widest)),  # the inequalities' coefficients on each layer
-        np.zeros((2 * int(sizes.max()) + 2, widest + 1)),  # rows that are pulled back
-        np.zeros((most + 1, widest + 1)),  # those of the inequalities
+        np.zeros((layers, most + 2, widest)),  # the inequalities' coefficients on each layer
+        np.zeros((2 * int(sizes.max()) + 4, widest + 1)),  # rows that are pulled back
+        np.zeros((most + 4, widest + 1)),  # those of the inequalities
         np.zeros((rows, n + 1)),
         np.zeros((DEPTH, n + 1)),
         np.zeros((neurons, 2, n + 1)),  # what a phase says of the inputs, first of that below
@@ -168,7 +168,9 @@ def room_of(network: tuple[Any, ...], chain: Chain) -> tuple[Any, ...]:
         np.zeros((2, n)),
         np.zeros((2, neurons)),
     )
-    room[1][3] = chain.errors[1]  # of real numbers: the others depend on the part
+    for layer, (size, _, base, *_) in enumerate(shape.tolist()):
+        room[1][layer, 3, :size] = chain.errors[1, base : base + size]  # of real numbers: the others depend on the part
+        room[1][layer, 4, :size] = chain.biases[layer]
     return room
 
 

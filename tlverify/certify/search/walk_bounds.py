@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlverify.certify.search.walk_jit import jit, jit_sums
+from tlverify.certify.search.walk_tiles import MISSED_BY, ROWS, multiply, relax_row
 
 SIZE, WIDTH, BASE, START, RELU = 0, 1, 2, 3, 4  # in a row of `shape`
 CLOSED = 1e-10  # a bound exceeds 0 by this part of its terms
@@ -29,57 +30,21 @@ def pull(
 ) -> None:
     """Rows R over the ReLUs of layer `top` become rows over the inputs; m is even. With `keep` they are noted on their
     way."""
-    below, chord, down, missed = slopes[0], slopes[1], slopes[2], slopes[3]
-    s0, s1, t0, t1 = room[0], room[1], room[2], room[3]
     c = R.shape[1] - 1
     for layer in range(top, -1, -1):
-        size, width, base, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, BASE], shape[layer, START]
-        W, which, count = weights[start : start + size * width].reshape(size, width), alive[layer], alive[layer, -1]
+        size, width, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, START]
+        W, which = weights[start : start + size * width].reshape(size, width), alive[layer]
         if keep:
             for r in range(m):
                 for i in range(size):
                     seen[layer, r, i] = R[r, i]
-        # Rows and arrays of a view each: only then are the inner loops made of vectors.
-        for r in range(0, m, 2):
-            r0, r1 = R[r], R[r + 1]
-            first, second = r0[c], r1[c]
-            for q in range(count):
-                i = which[q]
-                g = base + i
-                a, b = r0[i], r1[i]
-                if a >= 0:
-                    a *= below[g]
-                else:
-                    a *= chord[g]
-                    first -= a * down[g]
-                if b >= 0:
-                    b *= below[g]
-                else:
-                    b *= chord[g]
-                    second -= b * down[g]
-                s0[q], s1[q] = a, b
-                first += a * biases[g] - abs(a) * missed[g]
-                second += b * biases[g] - abs(b) * missed[g]
-            for j in range(width):
-                t0[j], t1[j] = 0.0, 0.0
-            q = 0
-            while q + 4 <= count:
-                w0, w1, w2, w3 = W[which[q]], W[which[q + 1]], W[which[q + 2]], W[which[q + 3]]
-                a0, a1, a2, a3 = s0[q], s0[q + 1], s0[q + 2], s0[q + 3]
-                b0, b1, b2, b3 = s1[q], s1[q + 1], s1[q + 2], s1[q + 3]
-                for j in range(width):
-                    t0[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
-                    t1[j] += b0 * w0[j] + b1 * w1[j] + b2 * w2[j] + b3 * w3[j]
-                q += 4
-            while q < count:
-                w0, a0, b0 = W[which[q]], s0[q], s1[q]
-                for j in range(width):
-                    t0[j] += a0 * w0[j]
-                    t1[j] += b0 * w0[j]
-                q += 1
-            for j in range(width):
-                r0[j], r1[j] = t0[j], t1[j]
-            r0[c], r1[c] = first, second
+        r = np.int64(0)
+        while r < m:
+            rows = ROWS if r + 2 < m else 2
+            for k in range(rows):
+                R[r + k, c] += relax_row(R, r + k, room, np.int64(k), slopes[layer], size)
+            multiply(R, r, rows, room, W, which, which[-1])
+            r += rows
 
 
 @jit
@@ -107,6 +72,7 @@ def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any)
     for i in range(size):
         low, high = (table[0, base + i], table[1, base + i]) if relu else (0.0, 1.0)
         if low < 0 and high <= 0:  # as in interval.relax, also where nothing is between them
+            slopes[0, i], slopes[1, i], slopes[2, i] = 0.0, 0.0, 0.0
             continue
         which[count] = i
         count += 1
@@ -114,7 +80,7 @@ def _relax(size: int, base: int, relu: int, which: Any, slopes: Any, table: Any)
         if low < 0:
             either += 1
             below, chord, down = (1.0 if high > -low else 0.0), high / (high - low), low
-        slopes[0, base + i], slopes[1, base + i], slopes[2, base + i] = below, chord, down
+        slopes[0, i], slopes[1, i], slopes[2, i] = below, chord, down
     which[-1] = count
     return either
 
@@ -179,9 +145,10 @@ def _forward(
             center += weight * middle[j]
             around += magnitude * radius[j]
             total += magnitude * (abs(middle[j]) + radius[j])
-        slopes[3, g] = (errors[0, g] * total + errors[1, g] + errors[2, g] * far) * MISSED
-        table[0, g] = max(table[0, g], center - around - slopes[3, g])
-        table[1, g] = min(table[1, g], center + around + slopes[3, g])
+        missed = (errors[0, g] * total + errors[1, g] + errors[2, g] * far) * MISSED
+        slopes[layer, MISSED_BY, i] = missed
+        table[0, g] = max(table[0, g], center - around - missed)
+        table[1, g] = min(table[1, g], center + around + missed)
 
 
 @jit
@@ -214,7 +181,7 @@ def tighten(
                 row, r0, r1 = W[i], R[m], R[m + 1]
                 for j in range(width):
                     r0[j], r1[j] = row[j], -row[j]
-                missed = slopes[3, base + i]
+                missed = slopes[layer, MISSED_BY, i]
                 r0[c], r1[c] = biases[base + i] - missed, -biases[base + i] - missed
                 chosen[m >> 1] = i
                 m += np.int64(2)
@@ -232,6 +199,6 @@ def tighten(
                 shares[g, d] /= max(moved, 1e-300)
             for d in range(n + 1):
                 planes[g, 0, d], planes[g, 1, d] = -r0[d], -r1[d]
-        either[0, layer] = _relax(size, base, shape[layer, RELU], alive[layer], slopes, table)
+        either[0, layer] = _relax(size, base, shape[layer, RELU], alive[layer], slopes[layer], table)
         total += either[0, layer]
     return total
