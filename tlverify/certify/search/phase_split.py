@@ -171,7 +171,8 @@ def refute(
         watch(float(pool.lower.min()), pool.size)
         if bounded >= look:
             look = 2 * bounded
-            if pool.size < room // 2 and hopeless(first, float(pool.lower.min()), 0.0, bounded / 2, limit / 2):
+            lower = float(pool.lower.min())
+            if isfinite(limit) and pool.size < room // 2 and hopeless(first, lower, 0.0, bounded / 2, limit / 2):
                 break
         count = min(BATCH, pool.size)
         if count < pool.size:
