@@ -5,6 +5,7 @@ import pytest
 
 from tlverify.certify.search.dual import (
     SLOPE_ONE,
+    Ascent,
     Nodes,
     Relaxation,
     branch_score,
@@ -57,7 +58,7 @@ def test_optimised_bounds_are_no_worse_and_can_be_kept(seed):
     start = row.take(np.zeros(8, int))
     nodes = random_nodes(np.random.default_rng(seed), relaxation, 8)
     before = evaluate(relaxation, start, nodes).lower
-    kept, found = optimize(relaxation, start, nodes, 6)
+    kept, found = optimize(relaxation, start, nodes, Ascent(6))
     assert (found.lower >= before).all()
     assert (found.lower > before + 1e-3).any()
     np.testing.assert_allclose(evaluate(relaxation, start, kept).lower, found.lower, rtol=1e-4, atol=1e-4)
@@ -96,7 +97,7 @@ def test_gradients_are_those_of_differences(seed):
 def test_children_are_no_worse(seed):
     _, relaxation, row = prepared(seed)
     start = row.take(np.zeros(6, int))
-    nodes, found = optimize(relaxation, start, random_nodes(np.random.default_rng(seed), relaxation, 6), 2)
+    nodes, found = optimize(relaxation, start, random_nodes(np.random.default_rng(seed), relaxation, 6), Ascent(2))
     for neuron in range(relaxation.fold.size):
         free = np.flatnonzero(nodes.phase[:, neuron] == 0)
         if not len(free):

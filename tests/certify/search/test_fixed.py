@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlverify.certify import kernel
-from tlverify.certify.search.dual import Nodes, Relaxation, evaluate, optimize
+from tlverify.certify.search.dual import Ascent, Nodes, Relaxation, evaluate, optimize
 from tlverify.certify.search.fixed import settle
 from tlverify.certify.search.fold import single
 from tlverify.certify.search.goals import goals_of, refutation
@@ -38,7 +38,7 @@ def test_no_worse_than_adam_or_a_point_below_0(seed, number):
     relaxation, row, nodes = leaves(case, np.random.default_rng(number), 6)
     exact, points = settle(relaxation, row, nodes)
     found = evaluate(relaxation, row, exact)
-    _, adam = optimize(relaxation, row, nodes, 200)
+    _, adam = optimize(relaxation, row, nodes, Ascent(200))
     closed = found.lower > found.error
     _, values = case.inner(points.astype(np.float64))
     (output,) = case.graph.outputs

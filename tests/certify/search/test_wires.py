@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tlverify.certify import kernel
 from tlverify.certify.fast import fast
 from tlverify.certify.search import dual, machine_code, phases, wires
-from tlverify.certify.search.dual import Relaxation, evaluate, optimize
+from tlverify.certify.search.dual import Ascent, Relaxation, evaluate, optimize
 from tlverify.certify.search.fold import single
 from tlverify.certify.search.goals import goals_of, refutation
 from tlverify.certify.search.layers import layers_of
@@ -44,13 +44,13 @@ def test_it_makes_what_numpy_makes(seed, depth, steps, count):
     rng = np.random.default_rng(seed)
     nodes = random_nodes(rng, plain, count)
     many = row.take(np.zeros(count, int), rng.choice([-1, 1], count)) if seed % 2 else row
-    kept, found = optimize(wired, many, nodes, steps)
+    kept, found = optimize(wired, many, nodes, Ascent(steps))
     again = evaluate(plain, many, kept)  # the bounds are those of the duals that it says
     scale = 1 + np.abs(again.lower).max()
     np.testing.assert_allclose(found.lower, again.lower, rtol=0, atol=2e-6 * scale)
     np.testing.assert_allclose(found.a, again.a, rtol=0, atol=2e-6 * (1 + np.abs(again.a).max()))
     np.testing.assert_allclose(found.error, again.error, rtol=1e-4, atol=1e-9)
-    other, expected = optimize(plain, many, nodes, steps)
+    other, expected = optimize(plain, many, nodes, Ascent(steps))
     assert (kept.phase == nodes.phase).all()
     # A slope may be rounded, or the sign of a coefficient fall, the other way: rarely, and it matters little.
     assert (np.abs(found.lower - expected.lower) < 1e-4 * scale).mean() > 0.9

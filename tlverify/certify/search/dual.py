@@ -56,6 +56,15 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Ascent:
+    """Steps of Adam, their first size and by what each is smaller than the one before it."""
+
+    steps: int
+    rate: float = 0.25
+    decay: float = 0.9
+
+
+@dataclass(frozen=True)
 class Relaxation:
     """Chord slopes and intercepts (neurons,) of a fold, in float32; `safety` multiplies what rounding may cost."""
 
@@ -127,16 +136,14 @@ def evaluate(relaxation: Relaxation, start: Rows, nodes: Nodes, gradient: bool =
     return Bounds(lower, a, corner, z, error * np.float32(relaxation.safety))
 
 
-def optimize(
-    relaxation: Relaxation, start: Rows, nodes: Nodes, steps: int, rate: float = 0.25, decay: float = 0.9
-) -> tuple[Nodes, Bounds]:
+def optimize(relaxation: Relaxation, start: Rows, nodes: Nodes, ascent: Ascent) -> tuple[Nodes, Bounds]:
     """Projected Adam on the duals, each node's best kept; slopes and multipliers stay as a certificate keeps them."""
     wires = relaxation.fold.wires
-    if wires is not None and relaxation.fold.size and steps and len(nodes.alpha) >= WORTH:
-        return _by_wires(relaxation, wires, start, nodes, steps, rate, decay)
+    if wires is not None and relaxation.fold.size and ascent.steps and len(nodes.alpha) >= WORTH:
+        return _by_wires(relaxation, wires, start, nodes, ascent)
     start = _for_each(start, len(nodes.alpha))
     found = evaluate(relaxation, start, nodes)
-    if not relaxation.fold.size or not steps:
+    if not relaxation.fold.size or not ascent.steps:
         return nodes, found
     best_nodes, best = nodes, found
     fixed = np.nonzero(nodes.phase)
@@ -149,7 +156,7 @@ def optimize(
     cap = np.ones_like(dual)
     cap[fixed] = np.inf
     first, second = np.zeros_like(dual), np.zeros_like(dual)
-    for step in range(1, steps + 1):
+    for step in range(1, ascent.steps + 1):
         gradient = np.maximum(found.a, 0)
         gradient[fixed] = toward[fixed]
         gradient *= found.z
@@ -159,18 +166,18 @@ def optimize(
         move *= np.float32((1 - 0.99**step) ** -0.5)
         move += np.float32(1e-12)
         np.divide(first, move, out=move)
-        move *= np.float32(rate * decay ** (step - 1) / (1 - 0.9**step))
+        move *= np.float32(ascent.rate * ascent.decay ** (step - 1) / (1 - 0.9**step))
         move *= scale
         dual += move
         np.clip(dual, 0, cap, out=dual)
         kept = _kept(dual, fixed, nodes.phase)
-        found = evaluate(relaxation, start, kept, gradient=step < steps)
+        found = evaluate(relaxation, start, kept, gradient=step < ascent.steps)
         best_nodes, best = _better(best_nodes, best, kept, found)
     return best_nodes, replace(best, corner=None, z=None)
 
 
 def _by_wires(
-    relaxation: Relaxation, wires: Wires, start: Rows, nodes: Nodes, steps: int, rate: float, decay: float
+    relaxation: Relaxation, wires: Wires, start: Rows, nodes: Nodes, ascent: Ascent
 ) -> tuple[Nodes, Bounds]:
     """The same by machine code."""
     fold, rows, count = relaxation.fold, relaxation.fold.rows, len(nodes.alpha)
@@ -186,9 +193,9 @@ def _by_wires(
         (rows.constant, rows.noise, relaxation.chord, relaxation.intercept),
         (start.u, start.t, start.constant, largest),
         (nodes.alpha, nodes.beta, nodes.phase),
-        steps,
-        rate,
-        decay,
+        ascent.steps,
+        ascent.rate,
+        ascent.decay,
         (lower, error, a, alpha, beta),
     )
     lower -= start.noise

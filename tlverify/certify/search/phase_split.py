@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, cost, evaluate, optimize
+from tlverify.certify.search.dual import Ascent, Nodes, Relaxation, branch_score, children, cost, evaluate, optimize
 from tlverify.certify.search.fixed import settle
 from tlverify.certify.search.fold import Rows
 from tlverify.certify.search.tighten import Tree, hopeless
@@ -19,10 +19,12 @@ BATCH = 128  # leaves split at a time
 MEMORY = 1 << 29  # bytes of dual variables of open leaves; past half of it the best leaves come first
 LOOK = 3e7  # multiplications after which it is first asked whether the limit will do
 PATIENCE = 16  # and not before this part of the limit
-REFRESH_DEPTH = 8  # at every so many fixed phases, the multipliers get
-REFRESH_STEPS = 16  # steps of Adam
-SETTLED_STEPS = 4  # of Adam, for a leaf that cannot be split, from where its linear program ended,
-STUCK_STEPS = 200  # and if it is still open
+ROOT = Ascent(20)
+QUICK = Ascent(2)  # of most nodes, and of those with a multiple of
+DEEP = 8  # fixed phases,
+THOROUGH = Ascent(80, 1.0, 0.98)  # by which multipliers may grow as much as phases that contradict one another need
+SETTLED = Ascent(4)  # of a leaf that cannot be split, from where its linear program ended,
+STUCK = Ascent(200)  # and if it is still open
 ROOM = 1024  # leaves for which the first arrays have room
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples: of each
 OFTEN = 4096  # of the first nodes, and then
@@ -117,8 +119,6 @@ def refute(
     limit: float,
     late: Callable[[], bool],
     candidates: Callable[[Points], bool] = lambda corners: False,
-    root_steps: int = 20,
-    steps: int = 2,
     watch: Callable[[float, int], None] = lambda lower, open_leaves: None,
 ) -> Outcome:
     """Show that the row, (1, ...), is positive everywhere, by bounding at most `limit` nodes.
@@ -134,9 +134,9 @@ def refute(
     bounded, turn = 0, 0
     stopped = False
 
-    def take(nodes: Nodes, numbers: Any, own_steps: int, settled: bool = False) -> None:
+    def take(nodes: Nodes, numbers: Any, ascent: Ascent, settled: bool = False) -> None:
         nonlocal bounded, stopped, turn
-        kept, found = optimize(relaxation, row, nodes, own_steps)
+        kept, found = optimize(relaxation, row, nodes, ascent)
         bounded += len(numbers)
         done = found.lower > found.error
         if done.any():
@@ -155,15 +155,15 @@ def refute(
             left &= ~stuck
             exact, points = settle(relaxation, row, kept.take(stuck))
             stopped = stopped or candidates(points)
-            take(exact, numbers[stuck], SETTLED_STEPS, settled=True)
-        elif stuck.any() and own_steps < STUCK_STEPS:
+            take(exact, numbers[stuck], SETTLED, settled=True)
+        elif stuck.any() and ascent != STUCK:
             left &= ~stuck
-            take(kept.take(stuck), numbers[stuck], STUCK_STEPS, settled=True)
+            take(kept.take(stuck), numbers[stuck], STUCK, settled=True)
         elif stuck.any():
             stopped = True
         pool.put(numbers[left], found.lower[left], branch[left], output[left], kept.take(left))
 
-    take(root, np.zeros(1, np.intp), root_steps)
+    take(root, np.zeros(1, np.intp), ROOT)
     first = float(pool.lower.min(initial=0))
     look = max(64.0, LOOK / cost(relaxation), limit / PATIENCE if isfinite(limit) else 0.0)
     room = MEMORY // max(1, 6 * relaxation.fold.size)
@@ -184,10 +184,10 @@ def refute(
         made = len(splits) + np.arange(count)
         splits += list(zip(parent.tolist(), neuron.tolist(), strict=True))
         both, numbers = children(duals, neuron, output), np.concatenate([2 * made + 1, 2 * made + 2])
-        deep = (both.phase != 0).sum(1) % REFRESH_DEPTH == 0
-        for part, own_steps in ((~deep, steps), (deep, REFRESH_STEPS)):
+        deep = (both.phase != 0).sum(1) % DEEP == 0
+        for part, ascent in ((~deep, QUICK), (deep, THOROUGH)):
             if part.any():
-                take(both.take(part), numbers[part], own_steps)
+                take(both.take(part), numbers[part], ascent)
     if pool.size:
         return Outcome(None, float(pool.lower.min()), bounded, pool.size)
     leaves = np.concatenate([part.numbers for part in closed]).tolist()

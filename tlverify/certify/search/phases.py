@@ -26,7 +26,7 @@ from tlverify.certify.search.goals import Goal, Region, goals_of, refutation, re
 from tlverify.certify.search.ground import Ground
 from tlverify.certify.search.layers import Array, Layers, forward
 from tlverify.certify.search.noise import Noise
-from tlverify.certify.search.phase_split import Outcome, Points, refute
+from tlverify.certify.search.phase_split import ROOT, Outcome, Points, refute
 from tlverify.certify.search.planes import Plane, beside, plane_beside
 from tlverify.certify.search.planes import attack as attack_ball
 from tlverify.certify.search.progress import Search as Search
@@ -35,7 +35,6 @@ from tlverify.certify.search.wires import ready
 FIRST_WORK = 5e8  # multiplications spent on branch and bound before the first tightening
 LEAVES = tuple(8 * 4**number for number in range(8))  # of a tightening tree, by round
 SAFETY = (1.0, 8.0)  # times the rounding errors that are expected
-ROOT_STEPS = 20
 COMBINE_STEPS = 12
 LOCAL_SHARE = 4  # in a network with local layers, where trees gain less, branch and bound may cost so many times theirs
 MANY = 10  # layers, as of max pooling, from which intervals alone are tried first
@@ -139,7 +138,7 @@ class Root:
             pairs = zip(combined, planes, strict=True)
             combined = [beside(relaxation, folding, row, weights, plane) for (row, weights), plane in pairs]
         rows = joined([row for row, _ in combined])
-        _, bounds = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT_STEPS)
+        _, bounds = optimize(relaxation, rows, relaxation.root(len(goals)), ROOT)
         return cls(relaxation, rows, [weights for _, weights in combined], bounds, planes)
 
 
@@ -226,7 +225,7 @@ def _close(
             search.note(min(lower, rest), open_leaves)
 
         row = rows.take(np.array([index]))
-        outcome = refute(relaxation, row, limit, search.late, candidates, ROOT_STEPS, watch=watch)
+        outcome = refute(relaxation, row, limit, search.late, candidates, watch)
         limit -= outcome.bounded
         if point:
             return None, point[0]

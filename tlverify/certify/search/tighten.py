@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tlverify.certify.search.dual import Nodes, Relaxation, branch_score, children, optimize
+from tlverify.certify.search.dual import Ascent, Nodes, Relaxation, branch_score, children, optimize
 from tlverify.certify.search.fold import Rows
 
 BATCH = 256  # nodes bounded at a time
+ROOT, QUICK = Ascent(8), Ascent(2)
 MEMORY = 1 << 27  # bytes of dual variables held by the trees that grow together
 
 
@@ -45,8 +46,6 @@ def grow(
     goal: npt.NDArray[np.float32],
     budget: npt.NDArray[np.intp],
     late: Callable[[], bool],
-    root_steps: int = 8,
-    steps: int = 2,
 ) -> Grown:
     """A tree for each row of `start`: until its bound is above the goal, it has as many leaves as its budget, or it is
     plain that the budget will not do."""
@@ -57,7 +56,7 @@ def grow(
     for first in range(0, count, group):
         part = slice(first, first + group)
         rows = Rows(start.t[part], start.u[part], start.constant[part], start.noise[part])
-        parts.append(_grow(relaxation, rows, goal[part], budget[part], late, root_steps, steps))
+        parts.append(_grow(relaxation, rows, goal[part], budget[part], late))
     return Grown(
         np.concatenate([part.lower for part in parts]),
         [tree for part in parts for tree in part.trees],
@@ -71,8 +70,6 @@ def _grow(
     goal: npt.NDArray[np.float32],
     budget: npt.NDArray[np.intp],
     late: Callable[[], bool],
-    root_steps: int,
-    steps: int,
 ) -> Grown:
     count, neurons, most = len(goal), relaxation.fold.size, int(budget.max(initial=1))
     shape = (count, most)
@@ -88,12 +85,12 @@ def _grow(
     leaves = np.ones(count, np.intp)
     bounded = 0
 
-    def store(tree: Any, slot: Any, nodes: Nodes, own_steps: int) -> None:
+    def store(tree: Any, slot: Any, nodes: Nodes, ascent: Ascent) -> None:
         nonlocal bounded
         for first in range(0, len(tree), BATCH):
             part = slice(first, first + BATCH)
             t, s = tree[part], slot[part]
-            kept, found = optimize(relaxation, start.take(t), nodes.take(part), own_steps)
+            kept, found = optimize(relaxation, start.take(t), nodes.take(part), ascent)
             alpha[t, s], beta[t, s], phase[t, s] = kept.alpha, kept.beta, kept.phase
             used[t, s] = (found.a > 0) & (kept.phase == 0)
             lower[t, s] = found.lower - found.error
@@ -104,7 +101,7 @@ def _grow(
             bounded += len(t)
 
     everyone = np.arange(count)
-    store(everyone, np.zeros(count, np.intp), relaxation.root(count), root_steps)
+    store(everyone, np.zeros(count, np.intp), relaxation.root(count), ROOT)
     first_bound = lower[:, 0].copy()
     while not late():
         worst = lower.argmin(1)
@@ -119,7 +116,7 @@ def _grow(
         both = children(Nodes(alpha[tree, old], beta[tree, old], phase[tree, old]), neuron, output[tree, old])
         node[tree, old], node[tree, new] = 2 * number + 1, 2 * number + 2
         np.add.at(leaves, tree, 1)
-        store(np.concatenate([tree, tree]), np.concatenate([old, new]), both, steps)
+        store(np.concatenate([tree, tree]), np.concatenate([old, new]), both, QUICK)
     trees = [
         Tree(
             [(a, b) for a, b in splits[t, : leaves[t] - 1].tolist()],
