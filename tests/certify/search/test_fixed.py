@@ -12,6 +12,7 @@ from tlverify.certify.search.dual import Ascent, Nodes, Relaxation, evaluate, op
 from tlverify.certify.search.fixed import settle
 from tlverify.certify.search.fold import single
 from tlverify.certify.search.goals import goals_of, refutation
+from tlverify.certify.search.phase_split import THOROUGH
 from tlverify.certify.search.phases import propose_phases
 from tlverify.certify.search.progress import Search
 
@@ -65,9 +66,9 @@ def test_open_nodes_keep_their_multipliers():
     assert not points[0].any()
 
 
-def test_phases_that_contradict_one_another_are_refuted():
-    """Farkas: the phases alone say that there is no point."""
-    case = setup(0, width=6, radius="1/2", above=-100.0)
+def contradictory(above):
+    """A relaxation, a row, and nodes whose phases of the first layer have no point."""
+    case = setup(0, width=6, radius="1/2", above=above)
     relaxation, row, nodes = leaves(case, np.random.default_rng(1), 1)
     fold = relaxation.fold
     first = np.flatnonzero(fold.layer == 0)
@@ -76,9 +77,26 @@ def test_phases_that_contradict_one_another_are_refuted():
     phase = np.repeat(nodes.phase, len(empty), 0)
     phase[:, first] = 2 * np.array(empty) - 1
     root = relaxation.root(len(empty))
-    exact, _ = settle(relaxation, row, Nodes(root.alpha, root.beta, phase))
+    return relaxation, row, Nodes(root.alpha, root.beta, phase)
+
+
+def test_phases_that_contradict_one_another_are_refuted():
+    """Farkas: the phases alone say that there is no point."""
+    relaxation, row, nodes = contradictory(-100.0)
+    exact, _ = settle(relaxation, row, nodes)
     found = evaluate(relaxation, row, exact)
     assert (found.lower > found.error).mean() > 0.5
+
+
+def test_long_ascents_see_that_phases_contradict_one_another():
+    """Multipliers have to grow until the row counts for nothing."""
+    relaxation, row, nodes = contradictory(-20.0)
+    closed = []
+    for ascent in (Ascent(THOROUGH.steps), THOROUGH):
+        _, found = optimize(relaxation, row, nodes, ascent)
+        closed.append((found.lower > found.error).mean())
+    assert closed[0] < 0.1
+    assert closed[1] > 0.5
 
 
 def _empty(fold, first, phase):

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from tlverify.certify import kernel
-from tlverify.certify.search import phases
+from tlverify.certify.search import phase_split, phases
 from tlverify.certify.search.bounding import Samples, tighten
+from tlverify.certify.search.dual import Relaxation
 from tlverify.certify.search.emit import Steps
+from tlverify.certify.search.fold import single
+from tlverify.certify.search.goals import goals_of, refutation
 from tlverify.certify.search.layers import layers_of
 from tlverify.certify.search.phases import Search, propose_phases
 from tlverify.graph import to_bytes
@@ -64,6 +67,17 @@ def test_any_op_any_claim(seed):
     program = kernel.read_program(*to_bytes(graph))
     claim = random_claim(rng, graph, Fraction(rng.randrange(-2, 30)))
     assert set(verdicts(program, claim)) in ({"verified"}, {"falsified"}, set())
+
+
+def test_without_a_limit_of_nodes_nothing_is_given_up(monkeypatch):
+    """Halves may have bounds below their root's, by which no number of leaves would do."""
+    monkeypatch.setattr(phase_split, "hopeless", lambda *_: True)
+    monkeypatch.setattr(phase_split, "LOOK", 1.0)
+    case = setup(3, depth=4, width=18, radius="1/6", above=0.4)
+    relaxation = Relaxation.of(case.folding.fold())
+    row = single(refutation(case.folding, goals_of(case.layers, case.claim)[0]))
+    assert phase_split.refute(relaxation, row, 1000.0, lambda: False).tree is None
+    assert phase_split.refute(relaxation, row, np.inf, lambda: False).tree is not None
 
 
 def test_a_deadline_ends_the_search_with_the_best_bound():

@@ -176,9 +176,7 @@ def optimize(relaxation: Relaxation, start: Rows, nodes: Nodes, ascent: Ascent) 
     return best_nodes, replace(best, corner=None, z=None)
 
 
-def _by_wires(
-    relaxation: Relaxation, wires: Wires, start: Rows, nodes: Nodes, ascent: Ascent
-) -> tuple[Nodes, Bounds]:
+def _by_wires(relaxation: Relaxation, wires: Wires, start: Rows, nodes: Nodes, ascent: Ascent) -> tuple[Nodes, Bounds]:
     """The same by machine code."""
     fold, rows, count = relaxation.fold, relaxation.fold.rows, len(nodes.alpha)
     ends = np.array([(*one, *two) for one, two in zip(fold.ends, wires.ends, strict=True)], np.int64).reshape(-1, 4)

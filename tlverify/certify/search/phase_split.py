@@ -40,6 +40,7 @@ class Outcome:
     tree: Tree | None
     lower: float
     bounded: int
+    spent: float
     open_leaves: int
 
 
@@ -131,13 +132,14 @@ def refute(
     splits: list[tuple[int, int]] = []
     root = relaxation.root(1)
     pool = _Pool(root.take(slice(0)))
-    bounded, turn = 0, 0
+    bounded, spent, turn = 0, 0.0, 0
     stopped = False
 
     def take(nodes: Nodes, numbers: Any, ascent: Ascent, settled: bool = False) -> None:
-        nonlocal bounded, stopped, turn
+        nonlocal bounded, spent, stopped, turn
         kept, found = optimize(relaxation, row, nodes, ascent)
         bounded += len(numbers)
+        spent += len(numbers) * (ascent.steps + 1) / (QUICK.steps + 1)
         done = found.lower > found.error
         if done.any():
             closed.append(_Closed.of(numbers[done], kept.take(done), found.a[done]))
@@ -167,12 +169,12 @@ def refute(
     first = float(pool.lower.min(initial=0))
     look = max(64.0, LOOK / cost(relaxation), limit / PATIENCE if isfinite(limit) else 0.0)
     room = MEMORY // max(1, 6 * relaxation.fold.size)
-    while pool.size and not stopped and bounded < limit and not late():
+    while pool.size and not stopped and spent < limit and not late():
         watch(float(pool.lower.min()), pool.size)
-        if bounded >= look:
-            look = 2 * bounded
+        if spent >= look:
+            look = 2 * spent
             lower = float(pool.lower.min())
-            if isfinite(limit) and pool.size < room // 2 and hopeless(first, lower, 0.0, bounded / 2, limit / 2):
+            if isfinite(limit) and pool.size < room // 2 and hopeless(first, lower, 0.0, spent / 2, limit / 2):
                 break
         count = min(BATCH, pool.size)
         if count < pool.size:
@@ -189,7 +191,7 @@ def refute(
             if part.any():
                 take(both.take(part), numbers[part], ascent)
     if pool.size:
-        return Outcome(None, float(pool.lower.min()), bounded, pool.size)
+        return Outcome(None, float(pool.lower.min()), bounded, spent, pool.size)
     leaves = np.concatenate([part.numbers for part in closed]).tolist()
     alpha, used = np.concatenate([part.alpha for part in closed]), np.concatenate([part.used for part in closed])
     beta, phase = np.zeros(alpha.shape, np.float32), np.zeros(alpha.shape, np.int8)
@@ -199,4 +201,4 @@ def refute(
         beta[place], phase[place] = part.beta, part.phase
         first += len(part.numbers)
     used = np.unpackbits(used, axis=1, count=alpha.shape[1]).view(bool)
-    return Outcome(Tree(splits, leaves, Nodes(alpha, beta, phase), used), 0.0, bounded, 0)
+    return Outcome(Tree(splits, leaves, Nodes(alpha, beta, phase), used), 0.0, bounded, spent, 0)

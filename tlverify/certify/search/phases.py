@@ -226,7 +226,7 @@ def _close(
 
         row = rows.take(np.array([index]))
         outcome = refute(relaxation, row, limit, search.late, candidates, watch)
-        limit -= outcome.bounded
+        limit -= outcome.spent
         if point:
             return None, point[0]
         if outcome.tree is None:

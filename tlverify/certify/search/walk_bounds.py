@@ -35,10 +35,10 @@ def pull(
         size, width, start = shape[layer, SIZE], shape[layer, WIDTH], shape[layer, START]
         W, which = weights[start : start + size * width].reshape(size, width), alive[layer]
         if keep:
-            for r in range(m):
+            for k in range(m):
                 for i in range(size):
-                    seen[layer, r, i] = R[r, i]
-        r = np.int64(0)
+                    seen[layer, k, i] = R[k, i]
+        r: Any = np.int64(0)
         while r < m:
             rows = ROWS if r + 2 < m else 2
             for k in range(rows):

@@ -19,16 +19,19 @@ BELOW, CHORD, DOWN, MISSED_BY, BIAS = 0, 1, 2, 3, 4  # of the neurons of a layer
 
 @intrinsic
 def relax_row(typing: Any, R: Any, r: Any, S: Any, k: Any, layer: Any, size: Any) -> Any:
-    """A row R[r] over the ReLUs of a layer becomes one over what is before them, S[k], without its constant, which is
-    returned. Neuron i is at least BELOW of what is before it, at most CHORD of it + DOWN..."""
+    """The row R[r] over the ReLUs of a layer becomes one over what the layer before gives, S[k], without its constant,
+    which is returned. Of z before the ReLU, relu(z) is at least BELOW z and at most CHORD (z - DOWN), and z is the
+    row of the matrix times what is before it, + BIAS, but for MISSED_BY."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word, vector = ir.IntType(64), ir.VectorType(ir.DoubleType(), VECTOR)
         zero, none = ir.Constant(vector, [0.0] * VECTOR), ir.Constant(word, 0)
         exact, loose = ("contract",), ("contract", "reassoc")
-        of_vector, to_float = ir.FunctionType(vector, [vector]), ir.FunctionType(ir.DoubleType(), [ir.DoubleType(), vector])
-        magnitude = get_or_insert_function(builder.module, of_vector, f"llvm.fabs.v{VECTOR}f64")
-        together = get_or_insert_function(builder.module, to_float, f"llvm.vector.reduce.fadd.v{VECTOR}f64")
+        number = ir.DoubleType()
+        magnitude, together = (
+            get_or_insert_function(builder.module, ir.FunctionType(*kind), f"llvm.{name}.v{VECTOR}f64")
+            for name, kind in (("fabs", (vector, [vector])), ("vector.reduce.fadd", (number, [number, vector])))
+        )
         row, after = (_row(context, builder, signature, arguments, n) for n in (0, 2))
         lines = context.make_array(signature.args[4])(context, builder, arguments[4])
         length = builder.extract_value(lines.shape, 1)
@@ -36,8 +39,8 @@ def relax_row(typing: Any, R: Any, r: Any, S: Any, k: Any, layer: Any, size: Any
         def vector_at(start: Any, i: Any) -> Any:
             return builder.bitcast(builder.gep(start, [i]), vector.as_pointer())
 
-        def line(number: int, i: Any) -> Any:
-            start = builder.gep(lines.data, [builder.mul(ir.Constant(word, number), length)])
+        def line(which: int, i: Any) -> Any:
+            start = builder.gep(lines.data, [builder.mul(ir.Constant(word, which), length)])
             return builder.load(vector_at(start, i), align=8)
 
         entry, body, done = builder.block, builder.append_basic_block(), builder.append_basic_block()
@@ -50,14 +53,15 @@ def relax_row(typing: Any, R: Any, r: Any, S: Any, k: Any, layer: Any, size: Any
         builder.store(b, vector_at(after, i), align=8)
         bias = builder.fsub(line(BIAS, i), builder.select(positive, zero, line(DOWN, i)))
         missed = builder.fmul(builder.call(magnitude, [b]), line(MISSED_BY, i), flags=exact)
-        following = builder.fadd(total, builder.fsub(builder.fmul(b, bias, flags=exact), missed, flags=exact), flags=exact)
+        gained = builder.fsub(builder.fmul(b, bias, flags=exact), missed, flags=exact)
+        following = builder.fadd(total, gained, flags=exact)
         next_i = builder.add(i, ir.Constant(word, VECTOR))
         for phi, first, later in ((i, none, next_i), (total, zero, following)):
             phi.add_incoming(first, entry)
             phi.add_incoming(later, body)
         builder.cbranch(builder.icmp_signed("<", next_i, arguments[5]), body, done)
         builder.position_at_end(done)
-        return builder.call(together, [ir.Constant(ir.DoubleType(), 0.0), following], fastmath=loose)
+        return builder.call(together, [ir.Constant(number, 0.0), following], fastmath=loose)
 
     return types.float64(R, types.int64, S, types.int64, layer, types.int64), generate
 
