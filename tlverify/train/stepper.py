@@ -18,7 +18,7 @@ from tlverify.train.backend import HOST, Backend, SeveralProgram, WholeProgram
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
-from tlverify.train.state import TrainingError, TrainState
+from tlverify.train.state import TrainingError, TrainState, expect
 from tlverify.train.whole import WholeStep, gradient_step, update_step, whole_step
 
 Batch = tuple[Array, Array]
@@ -73,9 +73,13 @@ class Stepper:
         """TrainingError if the loss is not finite."""
         # First the usual case, since the step of a small network takes as long as a few lines of Python.
         if len(batches) == 1 and type(state) is PackedState:
-            x, y = batches[0]
             key, step = self._latest
-            if (state.layout, x.shape, x.dtype, y.shape, y.dtype) == key:
+            try:
+                x, y = batches[0]
+                usual = (state.layout, x.shape, x.dtype, y.shape, y.dtype) == key
+            except (AttributeError, TypeError, ValueError):
+                usual = False  # _expect says what is wrong
+            if usual and (state.trees is None or not state.changed):
                 lr = self.rate(state.step)
                 new, loss = step(state, (None, x, y), lr)
                 if math.isfinite(loss):
@@ -83,6 +87,7 @@ class Stepper:
         return self._step(state, batches)
 
     def _step(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
+        _expect("step", state, batches)
         found = self._program(state, batches) if self._make is not None and not self._refused else None
         if found is None:
             return self._planned(state, batches)
@@ -106,9 +111,12 @@ class Stepper:
         last state, and the losses (steps,) float64. They are those of single steps, to the bit; where a step is machine
         code for one thread, all of them are one call of it. TrainingError if a loss is not finite.
         """
-        counts = {len(part) for batch in batches for part in batch}
+        if batches:
+            _expect("scan", state, batches)
+        parts = [part for batch in batches for part in batch]
+        counts = {len(part) if part.ndim else 0 for part in parts}
         if len(counts) != 1 or 0 in counts:
-            found = ", ".join(str(len(part)) for batch in batches for part in batch)
+            found = ", ".join(str(len(part)) if part.ndim else "a number" for part in parts)
             raise TlverifyError(f"scan: expected arrays that begin with one number of steps, found {found or 'none'}")
         count = counts.pop()
         if self._make is not None and len(batches) == 1 and not self._refused:
@@ -164,7 +172,7 @@ class Stepper:
         none for such batches, or if something in the step needs values while it is traced and native execution was not
         asked for.
         """
-        if type(state) is not PackedState:
+        if type(state) is not PackedState or state.changed:
             state = packed(state, self._layout(layout_of(state, self.backend.store())))
         x, y = batches[0]
         if len(batches) > 1 and not self._alike(batches):
@@ -176,6 +184,7 @@ class Stepper:
             try:
                 step = self._made(state, len(batches), given)
             except (AttributeError, TypeError, TlverifyError) as error:
+                self._planned(state, batches)  # where it is not the tracing, but the batch or the model, this says so
                 if self.execution == "native" and not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
                 self._refused.append(str(error))
@@ -259,7 +268,9 @@ class Stepper:
         return pytree.flatten(self._arguments(step, number, step / self.total, batch))[0]
 
     def _cast(self, array: Any) -> Any:
-        return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
+        """In the dtype of the training, or of the same kind in the order of bytes of this machine."""
+        dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype.newbyteorder("=")
+        return array.astype(dtype, copy=False)
 
     def _leaf(self, leaf: Any) -> Any:
         return self.backend.to_device(leaf.astype(self.dtype, copy=False))
@@ -283,6 +294,18 @@ def _step_key(seed: int, step: int, number: int) -> Array:
     """fold_in(fold_in(key(seed), step), number) in integers of Python: it is made at every step."""
     place = ((step + 1) * ops.KEY_MULTIPLIER + number + 1) % 2**64
     return np.array([seed, place - 2**64 if place >= 2**63 else place], np.int64)
+
+
+def _expect(what: str, state: object, batches: Sequence[object]) -> None:
+    """TlverifyError unless these are a state and batches."""
+    expect(f"{what}: state", state, TrainState, "a TrainState, as of stepper.init() or stepper.start(params)")
+    if not batches:
+        raise TlverifyError(f"{what}: expected a batch (x, y), found none")
+    for batch in batches:
+        parts = batch if isinstance(batch, tuple | list) else (batch,)
+        if len(parts) != 2 or not all(isinstance(getattr(part, "dtype", None), np.dtype) for part in parts):
+            found = ", ".join(type(part).__name__ for part in parts)
+            raise TlverifyError(f"{what}: expected a pair (x, y) of arrays, found {found}")
 
 
 def _ended(leaf: Any) -> bool:

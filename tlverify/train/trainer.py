@@ -89,8 +89,8 @@ class Trainer:
         if loss is not None and not callable(loss):
             expected = "a function of outputs and targets, such as losses.cross_entropy"
             raise TlverifyError(f"Trainer: loss: expected {expected}, found {loss!r}")
-        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise TlverifyError(f"Trainer: seed: expected an integer >= 0, found {self.seed!r}")
+        if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**63:
+            raise TlverifyError(f"Trainer: seed: expected an integer >= 0 and below 2^63, found {self.seed!r}")
 
     @property
     def objective(self) -> Objective:
