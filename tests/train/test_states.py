@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -278,3 +279,10 @@ def test_a_wrong_batch_is_refused_and_the_next_one_is_taken(execution):
 def test_what_is_no_state_or_batch(execution, action, reason):
     with pytest.raises(TlverifyError, match=reason):
         action(*begun(execution))
+
+
+def test_a_state_on_another_device_is_refused():
+    stepper, state = begun("native")
+    state.__dict__["layout"] = replace(state.layout, store=object())
+    with pytest.raises(TlverifyError, match=r"step: the state lies on another device; begin with its parameters"):
+        stepper(state, (X, Y))

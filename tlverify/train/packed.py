@@ -52,15 +52,14 @@ class Host:
         return np.ndarray(type_.shape, type_.dtype, memory, offset)
 
 
-def _unused(pieces: list[Memory], least: int) -> Memory | None:
-    """One that nothing but the list refers to: then there are no more than `least` references here."""
-    for memory in pieces:
-        if getrefcount(memory) <= least and not memory.seen:
-            return memory
-    return None
+def _references() -> int:
+    """How many there are, where a loop looks, to what nothing refers but the list it is over: Pythons differ in it."""
+    for memory in [Memory(None, 0)]:
+        return getrefcount(memory)
+    return 0
 
 
-_LEAST = next(least for least in range(9) if _unused([Memory(None, 0)], least))  # which Pythons count differently
+_LEAST = _references()
 
 
 @dataclass(eq=False)
@@ -77,10 +76,11 @@ class Layout:
 
     def memory(self) -> Memory:
         """Some that no state uses."""
-        memory = _unused(self.latest, _LEAST)
-        if memory is None:
-            memory = Memory(*self.store.memory(self.size))
-            self.latest = [*self.latest[-_LATEST:], memory]
+        for memory in self.latest:
+            if getrefcount(memory) <= _LEAST and not memory.seen:
+                return memory
+        memory = Memory(*self.store.memory(self.size))
+        self.latest = [*self.latest[-_LATEST:], memory]
         return memory
 
     def keep(self, memory: Memory) -> None:
@@ -121,7 +121,7 @@ class PackedState(TrainState):
 
     layout: Layout
     memory: Memory
-    trees: Any = None
+    trees: Any
     leaves: Sequence[Any] = ()  # of the trees as they were made
 
     def __new__(cls, *args: Any, **kwargs: Any) -> TrainState:  # type: ignore[misc]
@@ -192,7 +192,7 @@ def layout_of(state: TrainState, store: Store) -> Layout:
 def packed_state(step: int, layout: Layout, memory: Memory, numbers: Numbers | None = None) -> PackedState:
     """A state in the memory, where its numbers are as well unless they are given."""
     state: PackedState = _new(PackedState)
-    values: dict[str, Any] = {"step": step, "layout": layout, "memory": memory}
+    values: dict[str, Any] = {"step": step, "layout": layout, "memory": memory, "trees": None}
     if numbers is not None:
         values["numbers"] = numbers
     _put(state, values)

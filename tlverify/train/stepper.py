@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,9 +80,9 @@ class Stepper:
             except (AttributeError, TypeError, ValueError):
                 usual = False  # _expect says what is wrong
             if usual and (state.trees is None or not state.changed):
-                lr = self.rate(state.step)
+                lr = self.optimizer.lr * self.schedule(state.step / self.total)
                 new, loss = step(state, (None, x, y), lr)
-                if math.isfinite(loss):
+                if isfinite(loss):
                     return new, _metrics((loss, lr))
         return self._step(state, batches)
 
@@ -100,8 +100,8 @@ class Stepper:
         else:
             new, losses = step(state, leaves, lr)
             loss = sum(losses) / len(losses)
-        if not math.isfinite(loss):
-            number = next(number for number, one in enumerate(losses) if not math.isfinite(one))
+        if not isfinite(loss):
+            number = next(number for number, one in enumerate(losses) if not isfinite(one))
             given = self._arguments(state.step, number, state.step / self.total, batches[number])
             raise TrainingError(self._explain(state.step + 1, losses[number], (state.params, state.buffers, *given)))
         return new, Metrics(loss, lr)
@@ -137,10 +137,11 @@ class Stepper:
         done = range(state.step, state.step + count)
         key, _, _, *coefficients = step.reads
         random = np.array([_step_key(self.seed, number, 0) for number in done]) if key else None
-        fractions = [] if self._steady and not coefficients else [number / self.total for number in done]
-        varying = np.array([self.objective.coefficients(f) for f in fractions if coefficients], self.dtype).T
-        factors = np.ones(count) if self._steady else np.array([self.schedule(f) for f in fractions], np.float64)
-        return (random, *map(self._cast, batch), *varying), self.optimizer.lr * factors
+        fractions = [number / self.total for number in done] if coefficients else []
+        varying = np.array([self.objective.coefficients(f) for f in fractions], self.dtype).T
+        lr, schedule, total = self.optimizer.lr, self.schedule, self.total  # as `rate`, of which there are many
+        rates = [lr] * count if schedule is optim.constant else [lr * schedule(number / total) for number in done]
+        return (random, *map(self._cast, batch), *varying), np.array(rates, np.float64)
 
     @property
     def scans(self) -> bool:
@@ -157,10 +158,6 @@ class Stepper:
         return {"native": self.backend.native, "compiled": self.backend.compiled}.get(self.execution)
 
     @property
-    def _steady(self) -> bool:
-        return self.schedule is optim.constant
-
-    @property
     def how(self) -> str:
         """The execution, and why it is not what was hoped for."""
         if self._refused:
@@ -172,6 +169,8 @@ class Stepper:
         none for such batches, or if something in the step needs values while it is traced and native execution was not
         asked for.
         """
+        if type(state) is PackedState and type(state.layout.store) is not type(self.backend.store()):
+            raise TlverifyError("step: the state lies on another device; begin with its parameters, by stepper.start")
         if type(state) is not PackedState or state.changed:
             state = packed(state, self._layout(layout_of(state, self.backend.store())))
         x, y = batches[0]
@@ -233,7 +232,7 @@ class Stepper:
             except NonFiniteError as error:
                 raise TrainingError(f"step {state.step + 1}: {error}; {_REMEDY}") from None
             losses.append(float(loss))
-            if not math.isfinite(losses[-1]):
+            if not isfinite(losses[-1]):
                 raise TrainingError(self._explain(state.step + 1, losses[-1], (state.params, buffers, *given)))
             buffers = new
             total = grads if total is None else pytree.map(lambda a, b: a + b, total, grads)

@@ -174,6 +174,8 @@ class Trainer:
             expect(f"train: {argument}", given, Sequence, f"a list of {kind_of.__name__}")
             for item in given:
                 expect(f"train: {argument}", item, kind_of, f"a list of {kind_of.__name__}")
+        if log_every < 1:
+            raise TlverifyError(f"train: expected log_every of 1 or more, found {log_every}")
         expect("train: logs", logs, list | tuple, "a list of logs such as JsonLines(path)")
         if params is None and not hasattr(self.model, "init"):
             raise TlverifyError("train: the model has no init(rng); give its parameters, as in params={'w': ...}")
