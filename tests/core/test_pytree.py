@@ -98,6 +98,11 @@ def test_map_walks_each_tree_like_the_first(leaf):
     assert result == {"b": (0, [0, None]), "a": {}, "c": ()}
 
 
+def test_leaves_of_different_kinds_are_leaves():
+    assert pytree.map(lambda x, y: float(x + y), {"a": np.ones(())}, {"a": np.float32(2)}) == {"a": 3.0}
+    assert pytree.map(lambda x, y: float(x + y), {"a": np.float32(2)}, {"a": np.ones(())}) == {"a": 3.0}
+
+
 @pytest.mark.parametrize(
     "other",
     [{"a": 1}, {"a": 1, "c": (2, 3)}, {"a": 1, "b": [2, 3]}, {"a": 1, "b": (2,)}, {"a": (1,), "b": (2, 3)}, 1],

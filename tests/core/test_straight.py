@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlverify.core import ops, run, trace, vjp
+from tlverify.core.ops.custom import custom_op, remove_op
 from tlverify.core.rewrite import merged, with_windows_kept
 from tlverify.core.straight import straight
 
@@ -123,3 +124,22 @@ def test_windows_are_made_once_for_a_convolution_and_its_derivative():
         np.testing.assert_array_equal(a, b)
     forward = trace(lambda x, w: ops.conv2d(x, w), x, weight).graph
     assert [node.op for node in with_windows_kept(forward).nodes] == [node.op for node in merged(forward).nodes]
+
+
+def test_an_op_of_a_user_may_give_its_input_for_some_values():
+    def at_most_one(x):
+        norm = np.linalg.norm(x)
+        return x if norm <= 1 else x / norm
+
+    op = custom_op(
+        "mine.at_most_one",
+        infer=lambda types, _: types[0],
+        forward=at_most_one,
+        vjp=[lambda g, y, x: g],
+        jvp=[lambda t, y, x: t],
+    )
+    try:
+        for x in (RNG.normal(size=(3, 4)), np.full((3, 4), 0.1)):
+            agree(lambda x, y: (op(x), op(y), op(ops.tanh(x)) * 2.0 + ops.exp(x * 3.0) * ops.exp(y)), [x, x + 0.01])
+    finally:
+        remove_op("mine.at_most_one")

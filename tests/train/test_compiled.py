@@ -153,10 +153,10 @@ def test_memory_is_used_again():
     places = set()
     for _ in range(50):
         state, _ = stepper(state, (X, Y))
-        places.add(state.memory[1])
+        places.add(state.memory.address)
     assert len(places) == 2  # which take turns
     held = [stepper(state, (X, Y))[0] for _ in range(9)]
-    assert len({one.memory[1] for one in held}) == 9
+    assert len({one.memory.address for one in held}) == 9
 
 
 def test_a_packed_state_is_a_state():

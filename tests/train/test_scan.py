@@ -72,7 +72,14 @@ def test_bits_are_those_of_single_steps(optimizer):
     assert same(optimizer=optimizer).scans
 
 
-@pytest.mark.parametrize("schedule", [optim.constant, optim.warmup_cosine(0.3), optim.step(), optim.exponential()])
+def single_precision(fraction):
+    return np.float32(1 - 0.7 * fraction)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [optim.constant, optim.warmup_cosine(0.3), optim.step(), optim.exponential(), single_precision],
+)
 def test_schedules(schedule):
     same(schedule=schedule)
 

@@ -149,7 +149,8 @@ def test_data_and_models_of_another_kind() -> None:
     [
         ({"optimizer": "adam"}, "optimizer: expected one such as optim.Adam.*, found 'adam'"),
         ({"optimizer": optim.Adam}, "optimizer: expected one such as optim.Adam.*, found Adam"),
-        ({"seed": "x"}, "seed: expected an integer >= 0, found 'x'"),
+        ({"seed": "x"}, r"seed: expected an integer >= 0 and below 2\^63, found 'x'"),
+        ({"seed": 2**63}, r"seed: expected an integer >= 0 and below 2\^63, found 9223372036854775808"),
         ({"loss": "mse"}, "loss: expected a function of outputs and targets, .*, found 'mse'"),
     ],
 )

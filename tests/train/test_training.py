@@ -101,6 +101,12 @@ def test_early_stopping() -> None:
         EarlyStopping(0)
 
 
+@pytest.mark.parametrize("argument", ["accumulate", "log_every"])
+def test_counts_of_one_or_more(argument: str) -> None:
+    with pytest.raises(TlverifyError, match=f"train: expected {argument} of 1 or more, found 0"):
+        Trainer(LINE, "regression").train(DATA, steps=5, **{argument: 0})
+
+
 def test_the_stepper_is_the_training() -> None:
     trainer = Trainer(LINE, "regression", optim.Adam(0.05), seed=3)
     trained = trainer.train(DATA, steps=4, batch_size=60)

@@ -83,9 +83,7 @@ class _TreesDifferError(Exception):
 def _mapped(function: Callable[..., Any], tree: Any, others: Sequence[Any]) -> Any:
     """Dicts, tuples, lists and usual leaves one by one, and what is of other kinds by its structure."""
     kind = type(tree)
-    if kind in _PLAIN:
-        if not _PLAIN.issuperset(builtins.map(type, others)):
-            raise _TreesDifferError
+    if kind in _PLAIN and _PLAIN.issuperset(builtins.map(type, others)):
         return function(tree, *others)
     if kind is dict and {*builtins.map(type, tree)} == {str}:
         for other in others:

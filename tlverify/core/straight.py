@@ -196,7 +196,8 @@ class _Maker:
     def add(self, node: Node, dead: Sequence[str]) -> None:
         args = [self.samples[name] for name in node.inputs]
         made = _sample(node, args)
-        source = next((n for n, a in zip(node.inputs, args, strict=True) if np.may_share_memory(made, a)), None)
+        shared = [n for n, a in zip(node.inputs, args, strict=True) if np.may_share_memory(made, a)]
+        source = shared[0] if shared and not _custom(node) else None
         target = self.outputs.get(node.name)
         if target is not None and self.samples[target].strides != np.empty_like(made).strides:
             target = None  # it is copied at the end: sums of what lies otherwise have another order
@@ -327,9 +328,21 @@ def kept(which: Any, x: Any, out: Any) -> None:
 _BITS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}
 
 
+def _custom(node: Node) -> bool:
+    """Whether its function was written by a user: it may give one of its inputs for some values, and not for others."""
+    return "." in node.op
+
+
 def _function(node: Node) -> Callable[..., Any]:
     function: Callable[..., Any] = add_padded if node.op == ADD_PADDED else FORWARD[node.op]
-    return partial(function, **node.attributes) if node.attributes else function
+    function = partial(function, **node.attributes) if node.attributes else function
+    return partial(_apart, function) if _custom(node) else function
+
+
+def _apart(function: Callable[..., Any], *args: Any) -> Any:
+    """The value in memory that is not that of the arguments, which is used again."""
+    value = np.asarray(function(*args))
+    return value.copy() if any(np.may_share_memory(value, arg) for arg in args) else value
 
 
 def _sample(node: Node, args: Sequence[Any]) -> Any:

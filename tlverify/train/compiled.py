@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import struct
 import threading
@@ -59,34 +60,28 @@ class CompiledStep:
             code.table[CALLER + GIVEN + number] = address(self._record) + place
         self.scans = code.whole is not None
         self._count = 1  # steps of a scan that do not take too long
-        self._moves = {
-            CALLER + LOSS: self._loss.itemsize,
-            **{CALLER + GIVEN + number: size for number, size in enumerate(sizes) if self.reads[number]},
-        }
+        moves = {CALLER + GIVEN + number: size for number, size in enumerate(sizes) if self.reads[number]}
         self._stepping = stepping(
             _numbers(whole),
             code.whole or 0,
             code.address,
             address(self._record),
             (CALLER + BEFORE, CALLER + AFTER, CALLER + NUMBERS),
-            self._moves,
+            {CALLER + LOSS: self._loss.itemsize, **moves},
+            len(code.table),
         )
         self._run = self._stepping.step if self.scans else self._in_parts
 
     def __call__(self, state: PackedState, arrays: Sequence[Any], lr: float) -> tuple[PackedState, float]:
         after = self.layout.memory()
-        lock = self._lock
-        lock.acquire()
-        try:
-            self._put(state.memory[1], after[1], lr, arrays)
+        with self._lock:
+            self._put(state.memory.address, after.address, lr, arrays)
             if self._large:
                 held = [np.ascontiguousarray(arrays[number]) for number in self._large]
                 for number, array in zip(self._large, held, strict=True):
                     self.code.table[CALLER + GIVEN + number] = address(array)
             self._run()
             loss = self._loss.item()
-        finally:
-            lock.release()
         return packed_state(state.step + 1, self.layout, after), loss
 
     def _in_parts(self) -> None:
@@ -95,30 +90,25 @@ class CompiledStep:
 
     def scan(self, state: PackedState, arrays: Sequence[Any], rates: Any) -> tuple[PackedState, Any]:
         """A step for each of the `rates`, a float64 array, and each item of the arrays; and the losses."""
-        count, table = len(rates), self.code.table
+        count = len(rates)
         first, second = self.layout.memory(), self.layout.memory()
         losses = np.empty(count, self._loss.dtype)
         given = [(number, np.ascontiguousarray(arrays[number])) for number in self._small + self._large]
+        # A table of its own, so that nothing is left of a scan that Ctrl-C breaks off.
+        table = (ctypes.c_size_t * (len(self.code.table) + 2))(*self.code.table, address(rates), second.address)
+        table[CALLER + BEFORE], table[CALLER + AFTER] = state.memory.address, first.address
+        table[CALLER + LOSS] = address(losses)
+        for number, array in given:
+            table[CALLER + GIVEN + number] = address(array)
         with self._lock:
-            before = {slot: table[slot] for slot in self._moves}
-            table[CALLER + LOSS] = address(losses)
-            for number, array in given:
-                table[CALLER + GIVEN + number] = address(array)
-            table[CALLER + BEFORE], table[CALLER + AFTER] = state.memory[1], first[1]
-            self._stepping.point(rate=address(rates), spare=second[1])
-            try:
-                done = 0
-                while done < count:
-                    many, begin = min(self._count, count - done), time.perf_counter()
-                    self._stepping.steps(many)
-                    done += many
-                    took = time.perf_counter() - begin
-                    if many == self._count:
-                        self._count = max(1, self._count * 2 if took < _SHORT else int(self._count * _SHORT / took))
-            finally:
-                for slot, place in before.items():
-                    table[slot] = place
-                self._stepping.point(rate=address(self._record) + RATE)
+            done = 0
+            while done < count:
+                many, begin = min(self._count, count - done), time.perf_counter()
+                self._stepping.steps(many, ctypes.addressof(table))
+                done += many
+                took = time.perf_counter() - begin
+                if many == self._count:
+                    self._count = max(1, self._count * 2 if took < _SHORT else int(self._count * _SHORT / took))
         return packed_state(state.step + count, self.layout, first if count % 2 else second), losses
 
 
@@ -148,11 +138,11 @@ class AccumulatedStep:
     ) -> tuple[PackedState, list[float]]:
         losses, pieces = [], self._gradient.code.table
         with self._lock:
-            pieces[self._sums], pieces[self._sums + 1] = address(self._zeros), state.memory[1]
+            pieces[self._sums], pieces[self._sums + 1] = address(self._zeros), state.memory.address
             for given in arrays:
                 total, loss = self._gradient(state, given, lr)
-                pieces[self._sums] = pieces[self._sums + 1] = total.memory[1]
+                pieces[self._sums] = pieces[self._sums + 1] = total.memory.address
                 losses.append(loss)
-            self._update.code.table[CALLER + GIVEN] = total.memory[1]
+            self._update.code.table[CALLER + GIVEN] = total.memory.address
             new, _ = self._update(state, (), lr)
         return new, losses

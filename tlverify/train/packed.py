@@ -17,17 +17,24 @@ from tlverify.graph import Type
 from tlverify.train.state import TrainState
 
 Numbers = tuple[float, ...]
-Memory = tuple[Any, int]
-"""An array of bytes, and its address."""
 _KINDS = {bool: "bool", int: "int64", float: "float64"}
 _LATEST = 3  # pieces of memory among which one that is unused is looked for
+
+
+@dataclass(eq=False, slots=True)
+class Memory:
+    """An array of bytes, its address, and whether anybody has seen arrays that lie in it."""
+
+    array: Any
+    address: int
+    seen: bool = False
 
 
 class Store(Protocol):
     """Where states lie."""
 
-    def memory(self, size: int) -> Memory:
-        """So many bytes."""
+    def memory(self, size: int) -> tuple[Any, int]:
+        """An array of so many bytes, and its address."""
 
     def view(self, memory: Any, offset: int, type_: Type) -> Any:
         """An array in an array of bytes."""
@@ -36,7 +43,7 @@ class Store(Protocol):
 class Host:
     """The memory of NumPy's arrays."""
 
-    def memory(self, size: int) -> Memory:
+    def memory(self, size: int) -> tuple[Any, int]:
         array = aligned(size)
         array[...] = 0  # what lies between two leaves is worked on with them
         return array, address(array)
@@ -45,21 +52,20 @@ class Host:
         return np.ndarray(type_.shape, type_.dtype, memory, offset)
 
 
-def _unused(pieces: list[Memory], least: int) -> Memory | None:
-    """One that nothing but the list refers to: then there are no more than `least` references here."""
-    for memory in pieces:
-        if getrefcount(memory) <= least:
-            return memory
-    return None
+def _references() -> int:
+    """How many there are, where a loop looks, to what nothing refers but the list it is over: Pythons differ in it."""
+    for memory in [Memory(None, 0)]:
+        return getrefcount(memory)
+    return 0
 
 
-_LEAST = next(least for least in range(9) if _unused([(None, least)], least))  # which Pythons count differently
+_LEAST = _references()
 
 
 @dataclass(eq=False)
 class Layout:
     """Where the leaves of (params, buffers, optimizer) lie: an offset in bytes and a type, None for a number. Those of
-    `numbers` are behind them. `latest` is memory of this size whose arrays nobody has seen."""
+    `numbers` are behind them. `latest` is memory of this size that may be used again."""
 
     tree: TreeDef
     leaves: tuple[tuple[int, Type] | None, ...]
@@ -70,14 +76,16 @@ class Layout:
 
     def memory(self) -> Memory:
         """Some that no state uses."""
-        memory = _unused(self.latest, _LEAST)
-        if memory is None:
-            memory = self.store.memory(self.size)
-            self.latest = [*self.latest[-_LATEST:], memory]
+        for memory in self.latest:
+            if getrefcount(memory) <= _LEAST and not memory.seen:
+                return memory
+        memory = Memory(*self.store.memory(self.size))
+        self.latest = [*self.latest[-_LATEST:], memory]
         return memory
 
     def keep(self, memory: Memory) -> None:
         """Never use it again."""
+        memory.seen = True  # a thread that is in `memory` may put it back into the list
         self.latest = [one for one in self.latest if one is not memory]
 
     def pack(self, leaves: Sequence[Any], numbers: Numbers) -> Memory:
@@ -105,7 +113,7 @@ class Layout:
         return tuple(self._view(memory, place).item() for place in self.numbers)
 
     def _view(self, memory: Memory, place: tuple[int, Type]) -> Any:
-        return self.store.view(memory[0], *place)
+        return self.store.view(memory.array, *place)
 
 
 class PackedState(TrainState):
@@ -113,11 +121,24 @@ class PackedState(TrainState):
 
     layout: Layout
     memory: Memory
-    trees: Any = None
+    trees: Any
+    leaves: Sequence[Any] = ()  # of the trees as they were made
 
     def __new__(cls, *args: Any, **kwargs: Any) -> TrainState:  # type: ignore[misc]
         """A changed copy, as of dataclasses.replace, is a usual one."""
         return TrainState(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        """A copy, or what comes back from a pickle, is a usual one too."""
+        return TrainState, (self.step, *self._all())
+
+    @property
+    def changed(self) -> bool:
+        """Whether something else was put in the place of a leaf. What was written into an array is in the memory."""
+        if self.trees is None:
+            return False
+        leaves, tree = pytree.flatten(self.trees)
+        return tree != self.layout.tree or any(a is not b for a, b in zip(leaves, self.leaves, strict=True))
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -139,7 +160,8 @@ class PackedState(TrainState):
     def _all(self) -> Any:
         if self.trees is None:
             self.layout.keep(self.memory)
-            object.__setattr__(self, "trees", self.layout.unpack(self.memory, self.numbers))
+            trees = self.layout.unpack(self.memory, self.numbers)
+            self.__dict__.update(leaves=pytree.flatten(trees)[0], trees=trees)
         return self.trees
 
 
@@ -162,7 +184,7 @@ def layout_of(state: TrainState, store: Store) -> Layout:
             numbers.append(Type((), next(dtype for kind, dtype in _KINDS.items() if isinstance(leaf, kind))))
             continue
         places.append((total, type_of(leaf)))
-        total += -(-leaf.nbytes // ALIGN) * ALIGN
+        total += max(-(-leaf.nbytes // ALIGN), 1) * ALIGN  # a place of its own for each
     behind = tuple((total + 8 * i, type_) for i, type_ in enumerate(numbers))
     return Layout(tree, tuple(places), behind, total + 8 * len(numbers), store)
 
@@ -170,7 +192,7 @@ def layout_of(state: TrainState, store: Store) -> Layout:
 def packed_state(step: int, layout: Layout, memory: Memory, numbers: Numbers | None = None) -> PackedState:
     """A state in the memory, where its numbers are as well unless they are given."""
     state: PackedState = _new(PackedState)
-    values: dict[str, Any] = {"step": step, "layout": layout, "memory": memory}
+    values: dict[str, Any] = {"step": step, "layout": layout, "memory": memory, "trees": None}
     if numbers is not None:
         values["numbers"] = numbers
     _put(state, values)

@@ -17,7 +17,7 @@ from tlverify.train.packed import Layout, PackedState, packed_state
 from tlverify.train.whole import AFTER, BEFORE, LOSS, NUMBERS, WholeStep
 
 BLOCK = 1 << 14  # elements of flat arrays that are worked on while they are in the cache
-MOST_KNOWN = 16  # pairs of states whose views are kept
+MOST_KNOWN = 4  # pairs of states whose views are kept, and so their memory
 
 Call = tuple[Callable[..., None], tuple[Any, ...]]
 Place = tuple[int, int, Type]
@@ -70,11 +70,11 @@ class PlannedStep:
         with self._lock:
             values = self.whole.evaluate(lr, *state.numbers)
             self.whole.format.pack_into(self._numbers, 0, *values[:count])
-            key = state.memory[1], after[1]
+            key = state.memory.address, after.address
             if key not in self._known:
                 if len(self._known) >= MOST_KNOWN:
-                    self._known.clear()
-                self._known[key] = self._calls(state.memory[0], after[0])
+                    del self._known[next(iter(self._known))]
+                self._known[key] = self._calls(state.memory.array, after.array)
             (body, views), *rest = self._known[key]
             body(*views, *arrays)
             for run, arguments in rest:
@@ -103,7 +103,7 @@ class PlannedStep:
         needed = {n for node in kept for n in node.inputs} | {name for pair in outputs for name in pair}
         self._moving = {name: place for name, place in self._moving.items() if name in needed}
         constants, fixed = ({n: a for n, a in d.items() if n in needed} for d in (self._constants, self._fixed))
-        memory, _ = self.layout.memory()
+        memory = self.layout.memory().array
         given = {n: np.zeros(t.shape, t.dtype) for n, t in zip(self._given, self.whole.given, strict=True)}
         arrays = fixed | self._moved(memory, memory) | given
         return straight(kept, constants, arrays, self._moving, self._given, outputs)

@@ -41,6 +41,6 @@ class RecordedStep:
                 if read:
                     array = array if hasattr(array, "astype") else np.asarray(array)
                     device.write(place, array.astype(type_.dtype, copy=False))
-            self.code.run((state.memory[1], loss, after[1], numbers, *given))
+            self.code.run((state.memory.address, loss, after.address, numbers, *given))
             told = float(device.read(loss, 1, self.whole.loss_type)[0])
         return packed_state(state.step + 1, self.layout, after, values[count:]), told

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from tlverify.train.backend import HOST, Backend, SeveralProgram, WholeProgram
 from tlverify.train.data import Array
 from tlverify.train.objective import Objective
 from tlverify.train.packed import Layout, PackedState, layout_of, packed
-from tlverify.train.state import TrainingError, TrainState
+from tlverify.train.state import TrainingError, TrainState, expect
 from tlverify.train.whole import WholeStep, gradient_step, update_step, whole_step
 
 Batch = tuple[Array, Array]
@@ -73,16 +73,21 @@ class Stepper:
         """TrainingError if the loss is not finite."""
         # First the usual case, since the step of a small network takes as long as a few lines of Python.
         if len(batches) == 1 and type(state) is PackedState:
-            x, y = batches[0]
             key, step = self._latest
-            if (state.layout, x.shape, x.dtype, y.shape, y.dtype) == key:
-                lr = self.rate(state.step)
+            try:
+                x, y = batches[0]
+                usual = (state.layout, x.shape, x.dtype, y.shape, y.dtype) == key
+            except (AttributeError, TypeError, ValueError):
+                usual = False  # _expect says what is wrong
+            if usual and (state.trees is None or not state.changed):
+                lr = self.optimizer.lr * self.schedule(state.step / self.total)
                 new, loss = step(state, (None, x, y), lr)
-                if math.isfinite(loss):
+                if isfinite(loss):
                     return new, _metrics((loss, lr))
         return self._step(state, batches)
 
     def _step(self, state: TrainState, batches: Sequence[Batch]) -> tuple[TrainState, Metrics]:
+        _expect("step", state, batches)
         found = self._program(state, batches) if self._make is not None and not self._refused else None
         if found is None:
             return self._planned(state, batches)
@@ -95,8 +100,8 @@ class Stepper:
         else:
             new, losses = step(state, leaves, lr)
             loss = sum(losses) / len(losses)
-        if not math.isfinite(loss):
-            number = next(number for number, one in enumerate(losses) if not math.isfinite(one))
+        if not isfinite(loss):
+            number = next(number for number, one in enumerate(losses) if not isfinite(one))
             given = self._arguments(state.step, number, state.step / self.total, batches[number])
             raise TrainingError(self._explain(state.step + 1, losses[number], (state.params, state.buffers, *given)))
         return new, Metrics(loss, lr)
@@ -106,9 +111,12 @@ class Stepper:
         last state, and the losses (steps,) float64. They are those of single steps, to the bit; where a step is machine
         code for one thread, all of them are one call of it. TrainingError if a loss is not finite.
         """
-        counts = {len(part) for batch in batches for part in batch}
+        if batches:
+            _expect("scan", state, batches)
+        parts = [part for batch in batches for part in batch]
+        counts = {len(part) if part.ndim else 0 for part in parts}
         if len(counts) != 1 or 0 in counts:
-            found = ", ".join(str(len(part)) for batch in batches for part in batch)
+            found = ", ".join(str(len(part)) if part.ndim else "a number" for part in parts)
             raise TlverifyError(f"scan: expected arrays that begin with one number of steps, found {found or 'none'}")
         count = counts.pop()
         if self._make is not None and len(batches) == 1 and not self._refused:
@@ -129,10 +137,11 @@ class Stepper:
         done = range(state.step, state.step + count)
         key, _, _, *coefficients = step.reads
         random = np.array([_step_key(self.seed, number, 0) for number in done]) if key else None
-        fractions = [] if self._steady and not coefficients else [number / self.total for number in done]
-        varying = np.array([self.objective.coefficients(f) for f in fractions if coefficients], self.dtype).T
-        factors = np.ones(count) if self._steady else np.array([self.schedule(f) for f in fractions], np.float64)
-        return (random, *map(self._cast, batch), *varying), self.optimizer.lr * factors
+        fractions = [number / self.total for number in done] if coefficients else []
+        varying = np.array([self.objective.coefficients(f) for f in fractions], self.dtype).T
+        lr, schedule, total = self.optimizer.lr, self.schedule, self.total  # as `rate`, of which there are many
+        rates = [lr] * count if schedule is optim.constant else [lr * schedule(number / total) for number in done]
+        return (random, *map(self._cast, batch), *varying), np.array(rates, np.float64)
 
     @property
     def scans(self) -> bool:
@@ -149,10 +158,6 @@ class Stepper:
         return {"native": self.backend.native, "compiled": self.backend.compiled}.get(self.execution)
 
     @property
-    def _steady(self) -> bool:
-        return self.schedule is optim.constant
-
-    @property
     def how(self) -> str:
         """The execution, and why it is not what was hoped for."""
         if self._refused:
@@ -164,7 +169,9 @@ class Stepper:
         none for such batches, or if something in the step needs values while it is traced and native execution was not
         asked for.
         """
-        if type(state) is not PackedState:
+        if type(state) is PackedState and type(state.layout.store) is not type(self.backend.store()):
+            raise TlverifyError("step: the state lies on another device; begin with its parameters, by stepper.start")
+        if type(state) is not PackedState or state.changed:
             state = packed(state, self._layout(layout_of(state, self.backend.store())))
         x, y = batches[0]
         if len(batches) > 1 and not self._alike(batches):
@@ -176,6 +183,7 @@ class Stepper:
             try:
                 step = self._made(state, len(batches), given)
             except (AttributeError, TypeError, TlverifyError) as error:
+                self._planned(state, batches)  # where it is not the tracing, but the batch or the model, this says so
                 if self.execution == "native" and not self.reason:
                     raise TlverifyError(f"execution native: {error}; take execution='compiled'") from None
                 self._refused.append(str(error))
@@ -224,7 +232,7 @@ class Stepper:
             except NonFiniteError as error:
                 raise TrainingError(f"step {state.step + 1}: {error}; {_REMEDY}") from None
             losses.append(float(loss))
-            if not math.isfinite(losses[-1]):
+            if not isfinite(losses[-1]):
                 raise TrainingError(self._explain(state.step + 1, losses[-1], (state.params, buffers, *given)))
             buffers = new
             total = grads if total is None else pytree.map(lambda a, b: a + b, total, grads)
@@ -259,7 +267,9 @@ class Stepper:
         return pytree.flatten(self._arguments(step, number, step / self.total, batch))[0]
 
     def _cast(self, array: Any) -> Any:
-        return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
+        """In the dtype of the training, or of the same kind in the order of bytes of this machine."""
+        dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype.newbyteorder("=")
+        return array.astype(dtype, copy=False)
 
     def _leaf(self, leaf: Any) -> Any:
         return self.backend.to_device(leaf.astype(self.dtype, copy=False))
@@ -283,6 +293,18 @@ def _step_key(seed: int, step: int, number: int) -> Array:
     """fold_in(fold_in(key(seed), step), number) in integers of Python: it is made at every step."""
     place = ((step + 1) * ops.KEY_MULTIPLIER + number + 1) % 2**64
     return np.array([seed, place - 2**64 if place >= 2**63 else place], np.int64)
+
+
+def _expect(what: str, state: object, batches: Sequence[object]) -> None:
+    """TlverifyError unless these are a state and batches."""
+    expect(f"{what}: state", state, TrainState, "a TrainState, as of stepper.init() or stepper.start(params)")
+    if not batches:
+        raise TlverifyError(f"{what}: expected a batch (x, y), found none")
+    for batch in batches:
+        parts = batch if isinstance(batch, tuple | list) else (batch,)
+        if len(parts) != 2 or not all(isinstance(getattr(part, "dtype", None), np.dtype) for part in parts):
+            found = ", ".join(type(part).__name__ for part in parts)
+            raise TlverifyError(f"{what}: expected a pair (x, y) of arrays, found {found}")
 
 
 def _ended(leaf: Any) -> bool:

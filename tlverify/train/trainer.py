@@ -89,8 +89,8 @@ class Trainer:
         if loss is not None and not callable(loss):
             expected = "a function of outputs and targets, such as losses.cross_entropy"
             raise TlverifyError(f"Trainer: loss: expected {expected}, found {loss!r}")
-        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise TlverifyError(f"Trainer: seed: expected an integer >= 0, found {self.seed!r}")
+        if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**63:
+            raise TlverifyError(f"Trainer: seed: expected an integer >= 0 and below 2^63, found {self.seed!r}")
 
     @property
     def objective(self) -> Objective:
@@ -174,6 +174,8 @@ class Trainer:
             expect(f"train: {argument}", given, Sequence, f"a list of {kind_of.__name__}")
             for item in given:
                 expect(f"train: {argument}", item, kind_of, f"a list of {kind_of.__name__}")
+        if log_every < 1:
+            raise TlverifyError(f"train: expected log_every of 1 or more, found {log_every}")
         expect("train: logs", logs, list | tuple, "a list of logs such as JsonLines(path)")
         if params is None and not hasattr(self.model, "init"):
             raise TlverifyError("train: the model has no init(rng); give its parameters, as in params={'w': ...}")

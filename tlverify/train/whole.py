@@ -69,9 +69,9 @@ class Tracing:
     def state(self, piece: int = BEFORE, stem: str = "state") -> Any:
         """(params, buffers, optimizer) that lie in a piece. Their numbers are always those of the old state."""
         symbols: list[Any] = []
-        for number, (leaf, place) in enumerate(zip(self.leaves, self.layout.leaves, strict=True)):
+        for number, place in enumerate(self.layout.leaves):
             if place is None:
-                symbols.append(leaf if isinstance(leaf, bool) else Formula(f"s{number}"))
+                symbols.append(Formula(f"s{number}"))
             else:
                 symbols.append(self._input(f"{stem}.{number}", place[1], (piece, place[0])))
         return pytree.unflatten(self.tree, symbols)

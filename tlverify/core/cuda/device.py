@@ -82,13 +82,13 @@ class Gpu:
         scalar = ctypes.c_float if gemm.dtype == "float32" else ctypes.c_double
         name = f"cublas{'S' if gemm.dtype == 'float32' else 'D'}gemmStridedBatched"
         (m, k, n), (a_turned, b_turned), (lda, ldb, ldc) = gemm.size, gemm.turned, gemm.leading
-        one, zero = scalar(1.0), scalar(1.0 if gemm.add else 0.0)
+        alpha, beta = scalar(1.0), scalar(1.0 if gemm.add else 0.0)
         a = _POINTER(left), lda, _LONG(gemm.steps[0])
         b = _POINTER(right), ldb, _LONG(gemm.steps[1])
         c = _POINTER(result), ldc, _LONG(gemm.steps[2])
         how = _TURNED if b_turned else _PLAIN, _TURNED if a_turned else _PLAIN
-        factors = *b, *a, ctypes.byref(zero), *c
-        self.call(name, self.handle, *how, n, m, k, ctypes.byref(one), *factors, gemm.count)
+        factors = *b, *a, ctypes.byref(beta), *c
+        self.call(name, self.handle, *how, n, m, k, ctypes.byref(alpha), *factors, gemm.count)
 
     def record(self, do: Launch) -> Launch:
         do()  # what is loaded on first use cannot be loaded while recording

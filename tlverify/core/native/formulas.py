@@ -60,6 +60,9 @@ class _Writer:
     def made(self, node: ast.expr) -> tuple[str, str]:
         if isinstance(node, ast.Name):
             dtype, place = self.sources[node.id]
+            if dtype == "bool":
+                value = self.put(f"load i8, ptr {self.pointer(place)}")
+                return "i64", self.put(f"zext i8 {value} to i64")
             kind = "i64" if dtype == "int64" else "double"
             return kind, self.put(f"load {kind}, ptr {self.pointer(place)}")
         if isinstance(node, ast.UnaryOp):

@@ -130,7 +130,7 @@ class _Text:
         number, views = self.number, (product.left, product.right, product.result)
         dtype = self.found.buffers[product.result.buffer].dtype
         scalar, slot = emit.MEMORY[dtype], 0 if dtype == "float32" else 1
-        one, zero = emit.literal(1.0, dtype), emit.literal(1.0 if product.accumulate else 0.0, dtype)
+        alpha, beta = emit.literal(1.0, dtype), emit.literal(1.0 if product.accumulate else 0.0, dtype)
         pointers = []
         for place, view in enumerate(views):
             pointer, lines = self.pointer(view, place)
@@ -150,7 +150,7 @@ class _Text:
                 at.append(f"%{name}{number}.{place}")
             yield (
                 f"  call {signature} %g{number}(i32 {_ROW_MAJOR}, i32 {ta}, i32 {tb}, i64 {m}, i64 {n}, i64 {k}, "
-                f"{scalar} {one}, ptr {at[0]}, i64 {lda}, ptr {at[1]}, i64 {ldb}, {scalar} {zero}, ptr {at[2]}, "
+                f"{scalar} {alpha}, ptr {at[0]}, i64 {lda}, ptr {at[1]}, i64 {ldb}, {scalar} {beta}, ptr {at[2]}, "
                 f"i64 {ldc})"
             )
 

@@ -81,8 +81,7 @@ Value = View | Work | int | float
 @dataclass
 class Loop:
     """Statements for every index of `domain`. `stores` are (operand, view); `reductions` are (sum or max, operand, view
-    without the axes in `over`), which
-    are added to what the view has if `accumulate`."""
+    without the axes in `over`), which are added to what the view has if `accumulate`."""
 
     domain: Shape
     loads: list[View] = field(default_factory=list)
