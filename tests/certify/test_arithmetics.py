@@ -432,6 +432,20 @@ def test_interval_refuses_what_overflows_without_a_warning() -> None:
             kernel.check_with(program, claim.data, proof, interval())
 
 
+def test_interval_refuses_a_coefficient_beyond_float64() -> None:
+    """That of a batch norm is an integer of units, which no float holds if it is above 2^1024."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type((1, 1), "float64"))
+    given = [builder.parameter(np.float64([v])) for v in (0, 1e-300, 1e300, 0)]
+    graph = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**1000}", name="y"))
+    claim = box(graph, {"x": ([0], [Fraction(1, 2**900)])}, [[laws.above(graph, 0, Fraction(10) ** 390)]])
+    proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": ["y#0", "y"]}, laws.CLOSE])
+    program = kernel.read_program(*to_bytes(graph))
+    assert isinstance(_answer(program, claim, proof, kernel.EXACT), Fraction)
+    with pytest.raises(kernel.Rejected, match="too large for float64"):
+        kernel.check_with(program, claim.data, proof, interval())
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_answers_do_not_depend_on_blas_threads_or_hash_seed(threads: str) -> None:
     program = (

@@ -1,0 +1,243 @@
+"""Random trees about random graphs in the arithmetic `interval`, leaf by leaf: whatever a leaf is worked out beside, its
+table holds every value that a point of its part has, and the bound of no disjunct is above what a point attains.
+
+Points are evaluated exactly; with a contract they are executed in float32, or take the worst that its rounding errors
+allow.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tlverify.certify import Inequality, box, kernel
+from tlverify.certify.certificate import proof
+from tlverify.certify.claim import read_semantics
+from tlverify.certify.kernel.arithmetic import Interval
+from tlverify.certify.kernel.backward import Bounds
+from tlverify.certify.kernel.claim import read_claim
+from tlverify.certify.kernel.contract import representable
+from tlverify.certify.kernel.errors import MAX_TREE_NODES
+from tlverify.certify.kernel.program import Program, enclose_value
+from tlverify.certify.kernel.proof import Machine, negated
+from tlverify.certify.kernel.reader import parse_certificate, parse_steps
+from tlverify.certify.kernel.tree import Tree, combination
+from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
+
+from . import random_jobs
+from .examples import FAMILIES, Prover, random_graph, random_terms
+from .trees import Leaf, Split, grown, preorder, written
+
+BLOCKS = (1, 2, 3, 7, 1024)  # nodes worked on together
+WIDTHS = (Fraction(0), Fraction(0), Fraction(1, 2**30), Fraction(1, 64), Fraction(1, 3), Fraction(2))
+WINDOW = {"stride": (1, 1), "padding": (0,) * 4}
+Ends = dict[str, list[tuple[Fraction, Fraction]]]
+"""Of each entry of each value at a point: twice the same number, but where a coefficient is known to one unit."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A leaf: the ends of the inputs in its part in units of the table, its phase splits, and what it brings."""
+
+    box: dict[str, list[list[int]]]
+    phases: list[tuple[int, bool]]
+    leaf: Leaf
+
+
+def images(rng: random.Random, dtype: str, real: bool) -> Graph:
+    """A convolution, pooling whose means are not binary fractions, maxima over windows, sometimes a batch norm."""
+    builder, weights = GraphBuilder(), FAMILIES[rng.choice(["normal", "eighths", "cancelling"])]
+
+    def parameter(*shape: int) -> str:
+        return builder.parameter(weights(rng, 1, int(np.prod(shape))).reshape(shape).astype(dtype))
+
+    x = builder.input("x", Type((1, 3, 3), dtype))
+    channels = rng.choice([1, 2])
+    attributes = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    x = builder.node("conv2d", x, parameter(channels, 1, 2, 2), parameter(channels), **attributes)
+    if real and rng.random() < 0.5:
+        spread = builder.parameter(np.array([rng.randrange(1, 9) for _ in range(channels)], dtype=dtype))
+        x = builder.node("batch_norm", x, parameter(channels), spread, parameter(channels), parameter(channels), axis=0, epsilon="1/1024")
+    x = builder.node("relu", x)
+    x = builder.node("avg_pool2d", x, kernel=(3, 2), count_include_pad=1, **WINDOW)
+    if rng.random() < 0.5:
+        x = builder.node("max_pool2d", x, kernel=(2, 2), dilation=(1, 1), **WINDOW)
+    size = int(np.prod(builder.type_of(x).shape))
+    x = builder.node("reshape", x, shape=(size,))
+    return builder.build(builder.node("linear", x, parameter(2, size), parameter(2)))
+
+
+def graph_of(rng: random.Random, real: bool) -> Graph:
+    kind = rng.choice(["layers", "layers", "tangle", "images"])
+    dtype = rng.choice(["float32", "float64"]) if real else "float32"
+    if kind == "layers":
+        return random_graph(rng, rng.choice([*FAMILIES]), rng.random() < 0.5, dtype)
+    return random_jobs.random_graph(rng, dtype) if kind == "tangle" else images(rng, dtype, real)
+
+
+@contextmanager
+def recorded(interval: SimpleNamespace, block: int) -> Iterator[list[tuple[Any, int, dict[str, Any], float]]]:
+    """What is found in a `with` block at leaves: disjunct, number of the node, table (the ends of its values), bound. So
+    many nodes are worked on together."""
+    module, found, last = interval.tree, [], []
+    refute, backward, size = module.Refuter.refute, module.backward, module.BLOCK
+
+    def bounded(*given: Any) -> Any:
+        last[:] = [backward(*given)]
+        return last[0]
+
+    def seen(self: Any, machine: Any, reaches: Any, block: Any, at: Any, *rest: Any) -> None:
+        refute(self, machine, reaches, block, at, *rest)
+        lower, upper = block.boxes.lower, block.boxes.upper
+        for row, bound in zip(at.tolist(), last[0].tolist(), strict=True):
+            table = {n: (lower[n][row % len(lower[n])].tolist(), upper[n][row % len(upper[n])].tolist()) for n in lower}
+            found.append((self.disjunct, int(block.numbers[row]), table, bound))
+
+    module.Refuter.refute, module.backward, module.BLOCK = seen, bounded, block
+    try:
+        yield found
+    finally:
+        module.Refuter.refute, module.backward, module.BLOCK = refute, backward, size
+
+
+def parts(program: Program, root: Split | Leaf, entries: list[tuple[str, int]], table: Bounds) -> list[Part]:
+    """The leaves from the first to the last."""
+    result = []
+
+    def visit(here: Split | Leaf, box: dict[str, list[list[int]]], phases: list[tuple[int, bool]]) -> None:
+        if isinstance(here, Leaf):
+            result.append(Part(box, phases, here))
+            return
+        name, index = entries[here.entry]
+        for half, above in ((here.below, False), (here.above, True)):
+            if name in program.inputs:
+                own = {**box, name: [list(pair) for pair in box[name]]}
+                own[name][index][not above] = sum(box[name][index]) // 2
+                visit(half, own, phases)
+            else:
+                visit(half, box, [*phases, (here.entry, above)])
+
+    whole = {name: [list(pair) for pair in zip(table[name].lower, table[name].upper)] for name in program.inputs}
+    visit(root, whole, [])
+    return result
+
+
+def values(rng: random.Random, program: Program, box: dict[str, list[list[int]]], table: Bounds) -> Ends | None:
+    """All values at some point of a box; None if it overflows, or is no input of an execution."""
+    point = {
+        name: [rng.choice([a, b, rng.randint(a, b), a + (b - a) * rng.randrange(9) // 8]) for a, b in pairs]
+        for name, pairs in box.items()
+    }
+    if program.contract is None:
+        found = Bounds({name: Interval(at, at, table[name].exponent) for name, at in point.items()})
+        for value in program.values.values():
+            if value.kind != "input":
+                found[value.name] = enclose_value(value, found, shortened=False)
+        return {
+            name: [(a * unit, b * unit) for a, b in zip(ends.lower, ends.upper, strict=True)]
+            for name, ends in found.items()
+            for unit in [Fraction(2) ** ends.exponent]
+        }
+    given = {name: [v * Fraction(2) ** table[name].exponent for v in at] for name, at in point.items()}
+    with suppress(kernel.Rejected):  # it overflows
+        whole = all(representable(v) for numbers in given.values() for v in numbers)
+        at = (random_jobs.executed if whole and rng.random() < 0.6 else random_jobs.perturbed)(program, given, rng)
+        return {name: [(Fraction(v), Fraction(v)) for v in numbers] for name, numbers in at.items()}
+    return None
+
+
+def check(seed: int, interval: SimpleNamespace, semantics: str = "real", points: int = 3) -> int:
+    """One tree. How many bounds were compared with something attained."""
+    rng = random.Random(f"{seed} {semantics}")
+    graph = graph_of(rng, semantics == "real")
+    told = read_semantics(semantics)
+    program = kernel.read_program(*to_bytes(graph), None if told == "real" else kernel.read_contract(dict(told)))
+    sizes = {name: value.size for name, value in program.values.items()}
+    relus = [name for name, value in program.values.items() if value.kind == "relu"]
+    computed = [name for name in sizes if name not in program.inputs]
+    region, width = {}, rng.choice([None, *WIDTHS])
+    for name in program.inputs:
+        low = [Fraction(rng.randrange(-16, 17), rng.choice([8, 8, 7])) for _ in range(sizes[name])]
+        region[name] = low, [v + (rng.choice(WIDTHS) if width is None else width) for v in low]
+    large = rng.choice([1, 1, Fraction(1, 7**9) * rng.getrandbits(60)])
+    bad = [
+        [
+            Inequality(
+                tuple((n, i, c * large) for n, i, c in random_terms(rng, graph)), Fraction(rng.randrange(-99, 99), 8)
+            )
+            for _ in range(rng.randrange(1, 4))
+        ]
+        for _ in range(rng.randrange(1, 4))
+    ]
+    claim = box(graph, region, bad, semantics)
+    chosen = [name for name in sizes if rng.random() < 0.5] or [*sizes]
+    entries = [(name, rng.randrange(sizes[name])) for name in rng.choices(chosen, k=rng.choice([1, 2, 5]))]
+    prover = Prover(rng, sizes, program.inputs, relus)
+    weighted, listing = rng.random() < 0.7, prover.listing() if rng.random() < 0.6 else {}
+    count = sum(map(len, listing.values()))
+
+    def leaf(phases: int) -> Leaf:
+        words = [[prover.word(rng.random() < 0.3) for _ in range(len(rows) + phases)] for rows in bad]
+        return Leaf(words, [[prover.slope() for _ in range(count)] for _ in bad])
+
+    root = grown(rng, rng.choice([0, 2, 5, 12, 25]), entries, program.inputs, leaf)
+    first = [{"rule": "interval", "nodes": computed}]
+    first += [{"rule": "rebound", "node": name} for name in computed if rng.random() < 0.2]
+    step, payload = written(root, entries, prover.node_steps(), listing, weighted)
+    header, body = parse_certificate(proof(claim.digest, [*first, step], payload))
+    arithmetic, statement = interval.interval(), read_claim(claim.data, program)
+    steps, rest = parse_steps(header, body)
+    machine = Machine(program, statement, rest, arithmetic.rules, arithmetic.engine, MAX_TREE_NODES)
+    machine.refute = lambda *given: None  # whatever is found, go on
+    machine.margin = 0, 0
+    goal = machine.goal
+    try:
+        with recorded(interval, rng.choice(BLOCKS)) as found:
+            machine.run(steps)
+    except kernel.Rejected as rejection:
+        assert "float" in str(rejection), rejection
+        return 0
+    nodes, _ = preorder(root)
+    numbers = [number for number, entry in enumerate(nodes) if entry < 0]
+    assert sorted(number for _, number, _, _ in found) == sorted(numbers * len(bad))
+    read = Tree(entries, nodes, (), (), weighted)
+    leaves = dict(zip(numbers, parts(program, root, entries, goal.bounds), strict=True))
+    known: dict[int, list[Ends]] = {}
+    for number, part in leaves.items():
+        known[number] = []
+        for _ in range(points):
+            with suppress(kernel.Rejected):
+                at = values(rng, program, part.box, goal.bounds)
+                if at is not None and all(
+                    low >= 0 if above else high <= 0
+                    for k, above in part.phases
+                    for low, high in [at[entries[k][0]][entries[k][1]]]
+                ):
+                    known[number].append(at)
+    return sum(
+        _holds(at, goal.bad, leaves[number], read, disjunct, table, bound, f"seed {seed}, node {number}")
+        for disjunct, number, table, bound in found
+        for at in known[number]
+    )
+
+
+def _holds(at: Ends, bad: Any, part: Part, read: Tree, disjunct: Any, table: Any, bound: float, where: str) -> int:
+    for name, ends in at.items():
+        for low, (least, most), high in zip(table[name][0], ends, table[name][1], strict=True):
+            assert Fraction(low) <= most, f"{where}, {name}"
+            assert least <= Fraction(high), f"{where}, {name}"
+    number = [id(rows) for rows in bad].index(id(disjunct))
+    job = negated(combination(read, disjunct, part.phases, part.leaf.words[number] if read.weighted else None), {})
+    unit = Fraction(2) ** job.exponent
+    most = job.constant[0] * Fraction(2) ** job.constant[1]
+    for name, row in job.rows.items():
+        most += sum((max(c * unit * end for end in at[name][index]) for index, c in row.items()), Fraction(0))
+    assert Fraction(bound) <= most, where
+    return 1
