@@ -432,6 +432,21 @@ def test_interval_refuses_what_overflows_without_a_warning() -> None:
             kernel.check_with(program, claim.data, proof, interval())
 
 
+@pytest.mark.parametrize("inner", [{"rule": "interval", "nodes": ["y#e"]}, {"rule": "rebound", "node": "y#e"}])
+def test_no_step_names_a_rounding_error(inner: dict[str, Any]) -> None:
+    """The table has it under a name of its own; neither a step nor a node of a tree can bound it."""
+    graph = laws.affine([[1]], [0])
+    claim = box(graph, {"x": ([-1], [1])}, [[laws.above(graph, 0, 2)]], "float32")
+    program = kernel.read_program(*to_bytes(graph), kernel.contract_of(claim.data))
+    first = {"rule": "interval", "nodes": ["y"]}
+    step, payload = written(Split(0, Leaf(), Leaf()), [("x", 0)], [inner])
+    for steps, part in (([inner], b""), ([step], payload)):
+        proof = certificate.proof(claim.digest, [first, *steps], part)
+        for arithmetic in (kernel.EXACT, fast(), interval()):
+            with pytest.raises(kernel.Rejected, match="y#e.* is not a"):
+                kernel.check_with(program, claim.data, proof, arithmetic)
+
+
 def test_interval_refuses_a_coefficient_beyond_float64() -> None:
     """That of a batch norm is an integer of units, which no float holds if it is above 2^1024."""
     builder = GraphBuilder()

@@ -107,7 +107,8 @@ def _names(machine: Machine, goal: Goal, inner: Any, where: str) -> list[str]:
     else:
         names = [fields(inner, where, rule=str, node=str)[1]]
     for name in names:
-        if name not in goal.bounds or machine.program.values[name].kind == "input":
+        value = machine.program.values.get(name)  # the table has rounding errors too, which are none
+        if value is None or value.kind == "input" or name not in goal.bounds:
             raise Rejected(where, f"{name[:80]!r} is not a value that is computed and has bounds")
     return names
 
