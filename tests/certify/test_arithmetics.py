@@ -443,7 +443,7 @@ def test_no_step_names_a_rounding_error(inner: dict[str, Any]) -> None:
     for steps, part in (([inner], b""), ([step], payload)):
         proof = certificate.proof(claim.digest, [first, *steps], part)
         for arithmetic in (kernel.EXACT, fast(), interval()):
-            with pytest.raises(kernel.Rejected, match="y#e.* is not a"):
+            with pytest.raises(kernel.Rejected, match=r"y#e.* is not a"):
                 kernel.check_with(program, claim.data, proof, arithmetic)
 
 
