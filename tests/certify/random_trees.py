@@ -34,7 +34,7 @@ from . import random_jobs
 from .examples import FAMILIES, Prover, random_graph, random_terms
 from .trees import Leaf, Split, grown, preorder, written
 
-BLOCKS = (1, 2, 3, 7, 1024)  # nodes worked on together
+BLOCKS, CHUNKS = (1, 2, 3, 7, 1024), (1, 2, 5, 1 << 16)  # nodes, and rows, worked on together
 WIDTHS = (Fraction(0), Fraction(0), Fraction(1, 2**30), Fraction(1, 64), Fraction(1, 3), Fraction(2))
 WINDOW = {"stride": (1, 1), "padding": (0,) * 4}
 Ends = dict[str, list[tuple[Fraction, Fraction]]]
@@ -249,7 +249,8 @@ def random_tree(rng: random.Random, program: Program, rows: list[int]) -> tuple[
     """A tree for disjuncts of so many inequalities, with its step and its part of the payload."""
     sizes = {name: value.size for name, value in program.values.items()}
     relus = [name for name, value in program.values.items() if value.kind == "relu"]
-    chosen = [name for name in sizes if rng.random() < 0.5] or [*sizes]
+    computed = [name for name in sizes if name not in program.inputs]
+    chosen = rng.choice([[name for name in sizes if rng.random() < 0.5] or [*sizes], [*program.inputs]])
     entries = [(name, rng.randrange(sizes[name])) for name in rng.choices(chosen, k=rng.choice([1, 2, 5]))]
     prover = Prover(rng, sizes, program.inputs, relus)
     weighted, listing = rng.random() < 0.7, prover.listing() if rng.random() < 0.6 else {}
@@ -259,8 +260,10 @@ def random_tree(rng: random.Random, program: Program, rows: list[int]) -> tuple[
         words = [[prover.word(rng.random() < 0.3) for _ in range(count + phases)] for count in rows]
         return Leaf(words, [[prover.slope() for _ in range(slopes)] for _ in rows])
 
+    steps = [{"rule": "interval", "nodes": computed}]
+    steps += [*({"rule": "rebound", "node": name} for name in computed if rng.random() < 0.6), *steps]
     root = grown(rng, rng.choice([0, 2, 5, 12, 25]), entries, program.inputs, leaf)
-    step, payload = written(root, entries, prover.node_steps(), listing, weighted)
+    step, payload = written(root, entries, rng.choice([[], steps, steps]), listing, weighted)
     return Grown(root, entries, weighted), step, payload
 
 
@@ -271,6 +274,8 @@ def run(
     steps, payload = parse_steps(*parse_certificate(certificate))
     arithmetic = interval.interval()
     machine = Machine(program, read_claim(claim.data, program), payload, arithmetic.rules, arithmetic.engine)
+    network, _, _ = arithmetic.engine.prepare(program, machine.goal.bounds)
+    network.chunk = rng.choice(CHUNKS)
     machine.margin = 0, 0
     machine.refute = lambda *given: None
     try:
