@@ -447,6 +447,16 @@ def test_no_step_names_a_rounding_error(inner: dict[str, Any]) -> None:
                 kernel.check_with(program, claim.data, proof, arithmetic)
 
 
+def test_a_tree_about_what_has_no_bounds_is_refused() -> None:
+    graph = laws.affine([[1]], [0])
+    claim = box(graph, {"x": ([-1], [1])}, [[laws.above(graph, 0, 2)]])
+    step, payload = written(Leaf(), [])
+    proof = certificate.proof(claim.digest, [step], payload)
+    for arithmetic in (kernel.EXACT, fast(), interval()):
+        with pytest.raises(kernel.Rejected, match="'y' has none yet"):
+            kernel.check_with(kernel.read_program(*to_bytes(graph)), claim.data, proof, arithmetic)
+
+
 def test_interval_refuses_a_coefficient_beyond_float64() -> None:
     """That of a batch norm is an integer of units, which no float holds if it is above 2^1024."""
     builder = GraphBuilder()
