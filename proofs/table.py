@@ -6,6 +6,7 @@ from proofs import (
     affine,
     arithmetic,
     backward,
+    beside,
     close,
     decode,
     fast,
@@ -45,6 +46,9 @@ KERNEL_PLACES = (
 FAST_PLACES = ("digits", "guard", "filter")
 """Where the arithmetic `fast` takes a number apart, makes sure that float64 is exact, and knows a floor without."""
 
+INTERVAL_PLACES = ("beside",)
+"""Where the arithmetic `interval` works on parts of a tree together."""
+
 
 def lemmas() -> tuple[Lemma, ...]:
     """Every lemma, from reading the files to closing a proof."""
@@ -65,6 +69,7 @@ def lemmas() -> tuple[Lemma, ...]:
         tree,
         replay,
         fast,
+        beside,
         float32,
     )
     return tuple(lemma for module in modules for lemma in module.lemmas())

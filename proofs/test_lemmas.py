@@ -8,7 +8,7 @@ import z3
 from proofs import __main__ as command
 from proofs import lemma as procedure
 from proofs.lemma import Lemma, Mutant, UndecidedError, counterexample, mutants, witness
-from proofs.table import FAST_PLACES, KERNEL_PLACES, lemmas, proofs
+from proofs.table import FAST_PLACES, INTERVAL_PLACES, KERNEL_PLACES, lemmas, proofs
 from tlverify.certify import kernel
 from tlverify.certify.kernel import rules
 
@@ -18,6 +18,7 @@ GROUPS = {
     "op rows": rules.RULES,
     "places of the kernel": KERNEL_PLACES,
     "places of fast": FAST_PLACES,
+    "places of interval": INTERVAL_PLACES,
 }
 X, Y = z3.Reals("x y")
 

@@ -432,6 +432,45 @@ def test_interval_refuses_what_overflows_without_a_warning() -> None:
             kernel.check_with(program, claim.data, proof, interval())
 
 
+@pytest.mark.parametrize("inner", [{"rule": "interval", "nodes": ["y#e"]}, {"rule": "rebound", "node": "y#e"}])
+def test_no_step_names_a_rounding_error(inner: dict[str, Any]) -> None:
+    """The table has it under a name of its own; neither a step nor a node of a tree can bound it."""
+    graph = laws.affine([[1]], [0])
+    claim = box(graph, {"x": ([-1], [1])}, [[laws.above(graph, 0, 2)]], "float32")
+    program = kernel.read_program(*to_bytes(graph), kernel.contract_of(claim.data))
+    first = {"rule": "interval", "nodes": ["y"]}
+    step, payload = written(Split(0, Leaf(), Leaf()), [("x", 0)], [inner])
+    for steps, part in (([inner], b""), ([step], payload)):
+        proof = certificate.proof(claim.digest, [first, *steps], part)
+        for arithmetic in (kernel.EXACT, fast(), interval()):
+            with pytest.raises(kernel.Rejected, match=r"y#e.* is not a"):
+                kernel.check_with(program, claim.data, proof, arithmetic)
+
+
+def test_a_tree_about_what_has_no_bounds_is_refused() -> None:
+    graph = laws.affine([[1]], [0])
+    claim = box(graph, {"x": ([-1], [1])}, [[laws.above(graph, 0, 2)]])
+    step, payload = written(Leaf(), [])
+    proof = certificate.proof(claim.digest, [step], payload)
+    for arithmetic in (kernel.EXACT, fast(), interval()):
+        with pytest.raises(kernel.Rejected, match="'y' has none yet"):
+            kernel.check_with(kernel.read_program(*to_bytes(graph)), claim.data, proof, arithmetic)
+
+
+def test_interval_refuses_a_coefficient_beyond_float64() -> None:
+    """That of a batch norm is an integer of units, which no float holds if it is above 2^1024."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type((1, 1), "float64"))
+    given = [builder.parameter(np.float64([v])) for v in (0, 1e-300, 1e300, 0)]
+    graph = builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon=f"1/{2**1000}", name="y"))
+    claim = box(graph, {"x": ([0], [Fraction(1, 2**900)])}, [[laws.above(graph, 0, Fraction(10) ** 390)]])
+    proof = certificate.proof(claim.digest, [{"rule": "interval", "nodes": ["y#0", "y"]}, laws.CLOSE])
+    program = kernel.read_program(*to_bytes(graph))
+    assert isinstance(_answer(program, claim, proof, kernel.EXACT), Fraction)
+    with pytest.raises(kernel.Rejected, match="too large for float64"):
+        kernel.check_with(program, claim.data, proof, interval())
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_answers_do_not_depend_on_blas_threads_or_hash_seed(threads: str) -> None:
     program = (

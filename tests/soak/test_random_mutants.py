@@ -1,4 +1,5 @@
-"""Random mutations of certificates of claims at the boundary: nothing false is accepted, nothing else is raised.
+"""Random mutations of certificates of claims at the boundary: nothing false is accepted, nothing else is raised; and
+`interval` accepts nothing that `exact` refuses for more than a bound that is too weak.
 
 TLVERIFY_SOAK is how many mutants to run in all (10^6 if not given), TLVERIFY_SEED which (0 if not given):
 `pytest -m slow -s tests/soak/test_random_mutants.py`.
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from tlverify.certify import kernel
+from tlverify.certify.interval import interval
 from tlverify.graph import to_bytes
 
 from ..certify.boundary import Base, bases
@@ -117,12 +119,22 @@ def _subject(base: Base) -> Subject:
     return Subject(base, kernel.read_program(*to_bytes(base.graph), kernel.contract_of(base.true.data)), files)
 
 
+def _answer(program: kernel.Program, claim: bytes, data: bytes, arithmetic: kernel.Arithmetic) -> tuple[str, str]:
+    """The verdict, and why there is none."""
+    try:
+        return kernel.check_with(program, claim, data, arithmetic).verdict, ""
+    except kernel.Malformed as error:
+        return "malformed", str(error)
+    except kernel.Rejected as error:
+        return "rejected", str(error)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_random_mutants(family: str, subjects: list[Subject]) -> None:
     """Half for the claim that is just true, half for the one that is just false. Short certificates have their turn
     more often than long ones, whose mutants take longer."""
-    rng = random.Random(f"{family} {SEED}")
+    rng, arithmetic = random.Random(f"{family} {SEED}"), interval()
     count, found, begin = COUNT // len(FAMILIES), Counter[str](), time.perf_counter()
     fit = [s for s in subjects if (s.base.payload if family == "payload_words" else s.base.steps)]
     weights = [len(subject.files[0]) ** -2 for subject in fit]
@@ -131,12 +143,11 @@ def test_random_mutants(family: str, subjects: list[Subject]) -> None:
         base, program = subject.base, subject.program
         claim = base.false if number % 2 else base.true
         data = FAMILIES[family](rng, *unpacked(subject.files[number % 2]))
-        try:
-            verdict = kernel.check_with(program, claim.data, data).verdict
-        except kernel.Malformed:
-            verdict = "malformed"
-        except kernel.Rejected:
-            verdict = "rejected"
+        (verdict, reason), (other, _) = (_answer(program, claim.data, data, a) for a in (kernel.EXACT, arithmetic))
+        if other != verdict:
+            agree = other == "rejected" or (other, verdict) == ("malformed", "rejected") or "not refuted" in reason
+            assert agree, f"mutant {number} of {base.name}: {verdict}, {reason}; in interval {other}: {data!r}"
+            verdict = other if other in ("verified", "falsified") else verdict
         if verdict in ("verified", "falsified"):
             right = "verified" if base.steps is not None and claim is base.true else "falsified"
             assert verdict == right, f"mutant {number} of {base.name}: {verdict}: {data!r} for {claim.data!r}"

@@ -17,10 +17,12 @@ from tlverify.certify.certificate import proof
 from tlverify.certify.kernel.arithmetic import Interval
 from tlverify.certify.kernel.backward import Bounds
 from tlverify.certify.kernel.claim import read_claim
-from tlverify.certify.kernel.program import Program, enclose_value, error_of
+from tlverify.certify.kernel.contract import RELATIVE_BITS
+from tlverify.certify.kernel.program import Program, enclose_error, enclose_value, error_of
 from tlverify.certify.tree_writer import ONE
 from tlverify.graph import Graph, GraphBuilder, Type, to_bytes
 
+from .. import random_trees
 from ..examples import FAMILIES, files, random_box, random_graph, random_terms
 from ..kernel import laws as exact_laws
 from ..kernel import laws_float32
@@ -104,6 +106,7 @@ def tables_and_bounds_hold(interval: SimpleNamespace, families: Any = tuple(FAMI
                 reaches = engine.reach_of(network, root)
             except kernel.Rejected:
                 continue  # more range than float64 has: refused
+            network.chunk = 2 if seed % 2 else network.chunk
             parts = regions(program, rng, bounds, 6)
             at = np.arange(len(parts))
             shared = [name for name in program.values if name not in program.inputs and rng.random() < 0.3]
@@ -279,34 +282,205 @@ def sums_over_inputs_are_charged(interval: SimpleNamespace) -> None:
         assert Fraction(float(found[0])) <= true, seed
 
 
+def combinations_are_charged_at_every_leaf(interval: SimpleNamespace) -> None:
+    """As before, at the last of 256 leaves worked on together, of which the first is at 0: what rounding is charged by
+    there is not what it is at the first."""
+    graph, checked = exact_laws.affine([[1]], [0]), 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        first = Fraction(rng.getrandbits(52) | 1 << 52)
+        coefficients = first, -first * (1 - Fraction(rng.randrange(40, 64), 1 << 60))
+        rows = [Inequality((("x", 0, c),), Fraction(2) ** 28, False) for c in coefficients]
+        claim = box(graph, {"x": ([0], [1 << 20])}, [rows])
+        word = rng.randrange(512, 1024) + (33 << 10)
+        step, payload = written(full([0] * 8, lambda _, word=word: Leaf([[word, word]])), [("x", 0)], weighted=True)
+        made = files(graph, claim, proof(claim.digest, exact_laws.machine_steps(step, graph=graph), payload))
+        try:
+            margin = interval.checker.api.check(*made).margin
+        except kernel.Rejected:
+            continue
+        program, total = kernel.read_program(*to_bytes(graph)), Fraction(0)
+        for row in read_claim(claim.data, program).bad[0]:
+            ((_, _, c),), bound, exponent = row.integral
+            total += Fraction(word & 1023, 512) * Fraction(2) ** exponent * (bound - c * (1 << 20))
+        assert margin <= total, seed
+        checked += 1
+    assert checked > 5, checked
+
+
+def products_that_cancel_are_charged(interval: SimpleNamespace) -> None:
+    """A row on W x whose products with W cancel, at a point of either sign: no bound is above the exact value."""
+    engine, size = interval.engine, 16
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        weight, row = rng.standard_normal((size, 1)), rng.standard_normal(size)
+        weight[1::2], row[1::2] = weight[::2], -row[::2] * (1 + 2.0**-30)
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1,), "float64"))
+        z = builder.node("linear", x, builder.parameter(weight), builder.parameter(np.zeros(size)))
+        program = kernel.read_program(*to_bytes(builder.build(z)))
+        network, point = engine.Network(program), (-1) ** (seed // 20)
+        boxes = engine.Boxes.of({"x": Interval([point], [point], 0), z: Interval([-99] * size, [99] * size, 0)})
+        at, reaches = np.zeros(1, dtype=np.intp), engine.reach_of(network, boxes)
+        found = engine.backward(network, reaches, boxes, at, {z: row[None]}, np.zeros(1), {})
+        pairs = zip(row.tolist(), weight[:, 0].tolist(), strict=True)
+        assert Fraction(float(found[0])) <= point * sum(Fraction(a) * Fraction(b) for a, b in pairs), seed
+
+
+def coefficients_known_to_a_unit_are_charged(interval: SimpleNamespace) -> None:
+    """A batch norm's coefficient c = f / 3 of a few units of 2^-60, of either sign: its interval, and bounds after it,
+    hold c x; and the error of an execution is relative to c."""
+    engine, at = interval.engine, np.zeros(2, dtype=np.intp)
+    for factor in (2.0**-57, -(2.0**-57), 2.0**-56):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1, 1), "float32"))
+        given = [builder.parameter(np.float32([v])) for v in (0, 9 - 2.0**-10, factor, 0)]
+        files = to_bytes(builder.build(builder.node("batch_norm", x, *given, axis=0, epsilon="1/1024", name="y")))
+        for low, high in ((1.0, 1.0), (-3.0, -3.0), (-2.0, 2.0)):
+            true = sorted(Fraction(factor) / 3 * Fraction(end) for end in (low, high))
+            far = max(-low, high)
+            ends = [
+                {**{name: np.full((1, 1), v) for name in ("x", "y#0")}, "y": np.full((1, 1), w)}
+                for v, w in ((low, -9.0), (high, 9.0))
+            ]
+            for contract in (None, laws_float32.contract_of(exact_laws.load(), laws_float32.CONTRACTS[0])):
+                program = kernel.read_program(*files, contract)
+                network, boxes = engine.Network(program), engine.Boxes(*map(dict, ends), frozenset(["y", "y#e"]))
+                for key in ("y#e", "y#0#e"):
+                    boxes.lower[key] = boxes.upper[key] = np.zeros((1, 1))
+                reaches = engine.reach_of(network, boxes)
+                rows = {"y": np.array([[1.0], [-1.0]])}
+                found = engine.backward(network, reaches, boxes, at, rows, np.zeros(2), {}).tolist()
+                again = engine.Boxes(dict(boxes.lower), dict(boxes.upper), boxes.own)
+                engine.rebound(network, reaches, again, "y")
+                engine.interval_step(network, boxes, "y")
+                for a, b in (
+                    (found[0], -found[1]),
+                    *((part.lower["y"][0, 0], part.upper["y"][0, 0]) for part in (again, boxes)),
+                ):
+                    assert Fraction(float(a)) <= true[0], (factor, low, high)
+                    assert Fraction(float(b)) >= true[1], (factor, low, high)
+                if contract is not None:
+                    relative = Fraction(program.values["y"].rounding.relative, 1 << RELATIVE_BITS)
+                    assert Fraction(boxes.upper["y#e"][0, 0]) >= relative * abs(Fraction(factor)) / 3 * Fraction(far)
+
+
+def underflow_is_charged(interval: SimpleNamespace) -> None:
+    """Products that are too small for float64: on the way up and on the way down they are not 0."""
+    engine, at = interval.engine, np.zeros(2, dtype=np.intp)
+    for weight, point, row in ((2.0**-600, 2.0**-600, 1.0), (2.0**-600, 2.0**400, 2.0**-600)):
+        builder = GraphBuilder()
+        x = builder.input("x", Type((1,), "float64"))
+        z = builder.node("linear", x, builder.parameter(np.array([[weight]])), builder.parameter(np.zeros(1)))
+        network = engine.Network(kernel.read_program(*to_bytes(builder.build(z))))
+        ends = {"x": np.full((1, 1), point)}
+        boxes = engine.Boxes({**ends, z: np.full((1, 1), -1.0)}, {**ends, z: np.full((1, 1), 1.0)}, frozenset([z]))
+        rows, true = {z: np.array([[row], [-row]])}, Fraction(weight) * Fraction(point)
+        found = engine.backward(network, engine.reach_of(network, boxes), boxes, at, rows, np.zeros(2), {}).tolist()
+        engine.interval_step(network, boxes, z)
+        assert Fraction(found[0]) <= Fraction(row) * true <= -Fraction(found[1]), (weight, point)
+        assert Fraction(boxes.lower[z][0, 0]) <= true <= Fraction(boxes.upper[z][0, 0]), (weight, point)
+
+
+def errors_of_alive_entries_are_charged(interval: SimpleNamespace) -> None:
+    """Claims about float32: where a ReLU's first neurons are 0, the error of the one that is not is its own."""
+    graph = exact_laws.affine([[1], [1], [2000]], [-8, -8, 0], "relu")
+    contract = laws_float32.contract_of(exact_laws.load(), laws_float32.CONTRACTS[0])
+    program, engine = kernel.read_program(*to_bytes(graph), contract), interval.engine
+    table = Bounds({"x": Interval([1], [1], 0)})
+    table[error_of("y")] = enclose_error(program.values["y"], table)
+    for name in ("y", "relu_0"):
+        table[name] = enclose_value(program.values[name], table)
+    network, boxes = engine.Network(program), engine.Boxes.of(table)
+    (*_, error), unit = table[error_of("y")].upper, Fraction(2) ** table[error_of("y")].exponent
+    rows, at = {"relu_0": np.array([[0.0, 0.0, 1.0]])}, np.zeros(1, dtype=np.intp)
+    found = engine.backward(network, engine.reach_of(network, boxes), boxes, at, rows, np.zeros(1), {})
+    assert Fraction(float(found[0])) <= 2000 - error * unit
+
+
+def sums_of_rows_are_charged(interval: SimpleNamespace) -> None:
+    """Rows on a value from two of its uses, whole or some entries: what rounding their sum takes at the far ends of any
+    region."""
+    engine, n = interval.engine, 5
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        one, two = rng.standard_normal((2, 3, n))
+        two *= 2.0 ** rng.integers(-60, 60, (3, n))
+        low = -rng.uniform(size=(2, n)) * 2.0 ** rng.integers(-9, 9, (2, n))
+        boxes = engine.Boxes({"v": low}, {"v": low + 1}, frozenset("v"))
+        held = None if seed % 2 else np.array([0, 2, 4])
+        pending = {"v": one if held is None else one[:, held]}
+        a, b = pending["v"].tolist(), (two if held is None else two[:, held]).tolist()
+        lost = engine._join(pending, "v", np.array(b), held, boxes)
+        far = np.maximum(abs(low), abs(low + 1)).max(0)
+        far = (far if held is None else far[held]).tolist()
+        for r, found in enumerate(pending["v"].tolist()):
+            terms = zip(found, a[r], b[r], far, strict=True)
+            off = sum(abs(Fraction(c) - Fraction(x) - Fraction(y)) * Fraction(f) for c, x, y, f in terms)
+            assert off <= Fraction(float(lost[r])), seed
+
+
+def sums_over_values_are_charged(interval: SimpleNamespace) -> None:
+    """Many inputs each add a little more than half a unit in the last place, which is rounded up every time: of the
+    constant, or of what the first input has added."""
+    engine, builder, names = interval.engine, GraphBuilder(), [f"x{k}" for k in range(24)]
+    inputs = [builder.input(name, Type((1,), "float64")) for name in names]
+    total = inputs[0]
+    for other in inputs[1:]:
+        total = builder.node("add", total, other)
+    network = engine.Network(kernel.read_program(*to_bytes(builder.build(total))))
+    one, share = np.ones((1, 1)), 2.0**-53 * (1 + 2.0**-20)
+    boxes = engine.Boxes(dict.fromkeys(names, one), dict.fromkeys(names, one), frozenset(names))
+    for constant, last in ((1.0, share), (0.0, 1.0)):  # the last one is the first that is worked out
+        rows = {name: np.full((1, 1), last if name == names[-1] else share) for name in names}
+        at = np.zeros(1, dtype=np.intp)
+        found = engine.backward(network, {}, boxes, at, rows, np.full(1, constant), {})
+        assert Fraction(float(found[0])) <= Fraction(constant) + Fraction(last) + 23 * Fraction(share)
+
+
 def relaxations_hold(interval: SimpleNamespace) -> None:
     """A row on a ReLU is below by its row on the input, its constant and its charge, at the ends and at 0 and between,
-    for ends and coefficients of any size; and the constant's own rounding is charged for."""
+    for ends and coefficients of any size, in each of two regions; and the constant's own rounding is charged for."""
     engine = interval.engine
-    for seed in range(300):
+
+    def ends_of(rng: random.Random, n: int) -> tuple[list[float], list[float]]:
+        scale = 2.0 ** rng.choice([-1060, 0, 400, 400])
+        low = [rng.choice([-1, -rng.random(), 0, rng.random()]) * scale for _ in range(n)]
+        return low, [
+            max(v, rng.choice([1, 2.0**40, 2.0**-70, 2.0**-1000 * 2.0**-70, rng.random(), 0, -1]) * scale) for v in low
+        ]
+
+    for seed in range(2000):
         rng = random.Random(seed)
-        n, power, own = rng.choice([1, 2, 5]), rng.choice([-1060, -400, 0, 60]), rng.choice([-1060, -700, 0, 90])
-        low = np.array([[rng.choice([-1, -rng.random(), 0, rng.random()]) for _ in range(n)]]) * 2.0**power
-        high = np.maximum(low, np.array([[rng.choice([1, rng.random(), 0, -1]) for _ in range(n)]]) * 2.0**power)
-        row = np.array([[rng.choice([rng.gauss(0, 1), -1, 1, 0]) for _ in range(n)]]) * 2.0**own
+        n, own = rng.choice([1, 2, 5]), rng.choice([-1060, -1010, 0, 90])
+        low, high = (np.array(part) for part in zip(ends_of(rng, n), ends_of(rng, n), strict=True))
+        row = np.array([[rng.choice([*[rng.gauss(0, 1)] * 4, -1, 1, 0]) for _ in range(n)]]) * 2.0**own
         slopes = np.array([[rng.choice([np.nan, 0, 1, rng.randrange(129) / 128]) for _ in range(n)]])
         boxes = engine.Boxes({"z": low}, {"z": high}, frozenset("z"))
-        alive, at = boxes.relaxed("z").alive, np.zeros(1, dtype=np.intp)
+        alive, at = boxes.relaxed("z").alive, np.array([seed % 2])
         result, gained, lost = engine._relu(boxes, "z", at, row[:, alive], rng.choice([None, slopes]))
         fixed = Fraction(float(gained[0])) - Fraction(float(lost[0]))
         given, found = ([Fraction(v) for v in part[0].tolist()] for part in (row[:, alive], result))
         ends = [
-            (Fraction(a), Fraction(b)) for a, b in zip(low[0, alive].tolist(), high[0, alive].tolist(), strict=True)
+            (Fraction(a), Fraction(b))
+            for a, b in zip(low[seed % 2, alive].tolist(), high[seed % 2, alive].tolist(), strict=True)
         ]
         for _ in range(12):
             z = [rng.choice([a, b, min(max(a, Fraction(0)), b), a + (b - a) * rng.randrange(9) / 8]) for a, b in ends]
             true = sum((c * max(v, Fraction(0)) for c, v in zip(given, z, strict=True)), Fraction(0))
             assert sum((c * v for c, v in zip(found, z, strict=True)), fixed) <= true, seed
         relaxed = boxes.relaxed("z")
-        chords, down = relaxed.chord[0], relaxed.down[0].tolist()
+        chords, down = relaxed.chord[seed % 2], relaxed.down[seed % 2].tolist()
         taken = (np.minimum(row[0, alive[relaxed.kept :]], 0.0) * chords).tolist()
-        exact = -sum((Fraction(a) * Fraction(b) for a, b in zip(taken, down, strict=True)), Fraction(0))
-        assert abs(Fraction(float(gained[0])) - exact) <= Fraction(float(lost[0])), seed
+        total = -sum((Fraction(a) * Fraction(b) for a, b in zip(taken, down, strict=True)), Fraction(0))
+        assert abs(Fraction(float(gained[0])) - total) <= Fraction(float(lost[0])), seed
+
+
+def leaves_hold(interval: SimpleNamespace, seeds: Any = range(60)) -> None:
+    """Of random trees: see random_trees.py."""
+    for seed in seeds:
+        for semantics in ("real", "ieee-any-order"):
+            random_trees.check(seed, interval, semantics)
 
 
 def rounding_errors_are_charged(interval: SimpleNamespace) -> None:
@@ -452,6 +626,20 @@ def halves_are_cut_by_their_own_split(interval: SimpleNamespace) -> None:
         exact_laws.accepted(interval.checker, graph, claim, proof(claim.digest, [*steps, step], payload))
 
 
+def inputs_are_cut_in_their_own_unit(interval: SimpleNamespace) -> None:
+    """A small input beside a large one: none is >= 3/4 and <= 1/4 of its range."""
+    builder = GraphBuilder()
+    large, small = (builder.input(name, Type((1,), "float32")) for name in ("large", "small"))
+    graph = builder.build(builder.node("add", large, small, name="y"))
+    width = Fraction(1, 1 << 30)
+    rows = [Inequality(((small, 0, Fraction(sign)),), sign * width * (2 + sign) / 4) for sign in (1, -1)]
+    claim = box(graph, {large: ([0], [1 << 20]), small: ([0], [width])}, [rows])
+    root = Split(0, Leaf([[ONE, 0]]), Leaf([[0, ONE]]))
+    step, payload = written(root, [(small, 0)], weighted=True)
+    first = {"rule": "interval", "nodes": ["y"]}
+    exact_laws.accepted(interval.checker, graph, claim, proof(claim.digest, [first, step], payload))
+
+
 def cells(cell: int, width: Fraction) -> tuple[Graph, Claim, bytes, int]:
     """x in [-1, 1] in 2048 cells; the bad set a <= x <= a + width begins within one, the others are refuted for lying
     left or right of it. Also the number of that cell's node. The first cell is halved, so that blocks are joined."""
@@ -553,11 +741,20 @@ LAWS = {
     "overflow_in_float32_is_refused": overflow_in_float32_is_refused,
     "norms_that_overflow_on_the_way_are_refused": norms_that_overflow_on_the_way_are_refused,
     "errors_are_each_regions": errors_are_each_regions,
+    "combinations_are_charged_at_every_leaf": combinations_are_charged_at_every_leaf,
+    "products_that_cancel_are_charged": products_that_cancel_are_charged,
+    "coefficients_known_to_a_unit_are_charged": coefficients_known_to_a_unit_are_charged,
+    "underflow_is_charged": underflow_is_charged,
+    "errors_of_alive_entries_are_charged": errors_of_alive_entries_are_charged,
+    "sums_of_rows_are_charged": sums_of_rows_are_charged,
+    "sums_over_values_are_charged": sums_over_values_are_charged,
     "relaxations_hold": relaxations_hold,
+    "leaves_hold": leaves_hold,
     "far_is_as_far_as_any_region": far_is_as_far_as_any_region,
     "halves_meet": halves_meet,
     "halves_in_order": halves_in_order,
     "halves_are_cut_by_their_own_split": halves_are_cut_by_their_own_split,
+    "inputs_are_cut_in_their_own_unit": inputs_are_cut_in_their_own_unit,
     "every_leaf_of_many_is_refuted": every_leaf_of_many_is_refuted,
     "disjuncts_of_trees_count": disjuncts_of_trees_count,
     "slopes_are_at_most_1": slopes_are_at_most_1,

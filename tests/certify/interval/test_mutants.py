@@ -13,7 +13,7 @@ from .laws import LAWS, load
 
 SOURCE = Path(tlverify.certify.interval.__file__).parent
 TABLES, COMBINATIONS = "tables_and_bounds_hold", "combinations_are_charged"
-CANCELLING = "cancelling_combinations_are_charged"
+CANCELLING, UNITS = "cancelling_combinations_are_charged", "coefficients_known_to_a_unit_are_charged"
 
 MUTANTS = [
     # engine.py
@@ -48,6 +48,31 @@ MUTANTS = [
     ("row of a relu of a relu lost", "engine", "part if into is None else part[..., into]", "part if into is None else 0 * part[..., into]", "one_alive_entry_is_not_all"),
     ("second use overwrites the first", "engine", "pending[name] = pending[name] + part", "pending[name] = part", TABLES),
     ("upper ends of another part", "engine", "all_of([t.upper for t in tables])", "all_of([t.upper for t in tables[::-1]])", TABLES),
+    ("parts in the order of the whole", "engine", "end.take(rows, 0) if name in self.own", "(end.take(rows, 0) if len(rows) != len(end) else end) if name in self.own", "leaves_hold"),
+    ("rounding at inputs below 0 lost", "engine", "x = numpy.maximum(numpy.abs(root.lower[source]), numpy.abs(root.upper[source]))", "x = numpy.maximum(root.upper[source], 0.0)", "products_that_cancel_are_charged"),
+    ("rounding at inputs above 0 lost", "engine", "x = numpy.maximum(numpy.abs(root.lower[source]), numpy.abs(root.upper[source]))", "x = numpy.maximum(-root.lower[source], 0.0)", "products_that_cancel_are_charged"),
+    ("units of a pass lost", "engine", "total + inexact", "total", UNITS),
+    ("units of an interval lost", "engine", "            if matrix.unit:\n                around", "            if False:\n                around", UNITS),
+    ("units at the middle alone", "engine", "matrix.unit * (numpy.abs(middle) + width).sum", "matrix.unit * numpy.abs(middle).sum", UNITS),
+    ("units beside the middle alone", "engine", "matrix.unit * (numpy.abs(middle) + width).sum", "matrix.unit * width.sum", UNITS),
+    ("units of an execution lost", "engine", "+ matrix.unit * most)", ")", UNITS),
+    ("units where a rebound starts lost", "engine", "if matrix.blocks == 1 and not matrix.unit:", "if matrix.blocks == 1:", UNITS),
+    ("rounding where a rebound starts lost", "engine", "len(value.terms) == 1 and value.rounding is None", "len(value.terms) == 1", "leaves_hold"),
+    ("underflow of an interval lost", "engine", "4 * U * numpy.abs(center) + n * ETA", "4 * U * numpy.abs(center)", "underflow_is_charged"),
+    ("underflow of a pass lost", "engine", "numpy.abs(row) @ vector + ETA * (n + 1) * (1 + far_sum)", "numpy.abs(row) @ vector", "underflow_is_charged"),
+    ("rounding of sums of rows lost", "engine", "4 * U * (numpy.abs(pending[name]) @ far)", "0 * (numpy.abs(pending[name]) @ far)", "sums_of_rows_are_charged"),
+    ("rounding of sums of rows by other entries", "engine", "boxes.far(name)[held]", "boxes.far(name)[: len(held)]", "sums_of_rows_are_charged"),
+    ("rounding of the total lost", "engine", "error = (error + gamma(len(order) + 1) * size) * SLACK", "error = error * SLACK", "sums_over_values_are_charged"),
+    ("rounding of the total by the constant alone", "engine", "size += numpy.abs(gained)", "pass", "sums_over_values_are_charged"),
+    ("error of an execution by other entries", "engine", "missed if held is None else missed[:, held]", "missed if held is None else missed[:, : len(held)]", "errors_of_alive_entries_are_charged"),
+    ("underflow by the reach of one region", "engine", "numpy.maximum(-low, high), 0.0).max(initial=0.0)", "numpy.maximum(-low, high), 0.0)[:1].max(initial=0.0)", "relaxations_hold"),
+    ("underflow by the upper ends alone", "engine", "numpy.where(either, numpy.maximum(-low, high), 0.0)", "numpy.where(either, high, 0.0)", "relaxations_hold"),
+    ("a chord so flat that it underflows", "engine", "(1 + 2.0**-47) + ETA)", "(1 + 2.0**-47))", "relaxations_hold"),
+    ("bounds of a chunk for the first regions", "engine", "low[at, index] = numpy.maximum(low[at, index], found[0])", "low[regions[: len(at)], index] = numpy.maximum(low[at, index], found[0])", TABLES),
+    ("unit of another input", "tree", "exponent = goal.bounds[name].exponent", "exponent = goal.bounds[machine.program.inputs[0]].exponent", "inputs_are_cut_in_their_own_unit"),
+    ("rounding of rows by the first leaf", "tree", "far = boxes.far(name)", "far = boxes.part(at[:1]).far(name)", "combinations_are_charged_at_every_leaf"),
+    ("multipliers of another leaf", "tree", "payload.words(number, rows, path)", "payload.words(number, rows[::-1], path)", "leaves_hold"),
+    ("phases of another leaf", "tree", "block, at, path, words", "block, at, path[::-1], words", "leaves_hold"),
     # tree.py
     ("half above is the half below", "tree", "low[above], high[below] = middle[above], middle[below]", "high[above], high[below] = middle[above], middle[below]", "every_leaf_is_refuted"),
     ("halves do not meet", "tree", "low[above], high[below] = middle[above],", "low[above], high[below] = middle[above] + 0.125,", "halves_meet"),

@@ -452,6 +452,10 @@ CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
     ),
     "bit after the last node of a tree": (container(IN_TREE, bytes([9, 0])), "a bit after the last node is set"),
     "tree with a node after its end": (container(IN_TREE, bytes([4, 0])), "not those of a tree in preorder"),
+    "tree whose nodes bound a value twice": (
+        container(edited(IN_TREE, ("steps", 2, "steps"), [{"rule": "interval", "nodes": ["h", "h"]}]), bytes([1, 0])),
+        "something is listed twice",
+    ),
     "tree without its last half": (
         container(edited(IN_TREE, ("steps", 2, "nodes"), 1), bytes([1, 0])),
         "not those of a tree in preorder",
@@ -495,6 +499,15 @@ CONTAINER_CASES: dict[str, tuple[bytes, str]] = {
 }
 
 
+CERTIFICATES: dict[str, tuple[bytes, str]] = {
+    **{
+        f"certificate: {name}": (container(edited(CERTIFICATE, path, new), SLOPES), reason)
+        for name, (path, new, reason) in CERTIFICATE_CASES.items()
+    },
+    **{f"container: {name}": case for name, case in CONTAINER_CASES.items()},
+}
+
+
 def _check(kernel, **parts: bytes):
     return kernel.api.check(**{**EXAMPLE, **parts})
 
@@ -508,13 +521,10 @@ def _cases():
         for name, (path, new, reason) in cases.items():
             data = encode(edited(value, path, new))
             yield f"{part}: {name}", reason, lambda kernel, part=part, data=data: _check(kernel, **{part: data})
-    for name, (path, new, reason) in CERTIFICATE_CASES.items():
-        data = container(edited(CERTIFICATE, path, new), SLOPES)
-        yield f"certificate: {name}", reason, lambda kernel, data=data: _check(kernel, certificate=data)
     for name, (data, reason) in SAFETENSORS_CASES.items():
         yield f"safetensors: {name}", reason, lambda kernel, data=data: _check(kernel, parameters=data)
-    for name, (data, reason) in CONTAINER_CASES.items():
-        yield f"container: {name}", reason, lambda kernel, data=data: _check(kernel, certificate=data)
+    for name, (data, reason) in CERTIFICATES.items():
+        yield name, reason, lambda kernel, data=data: _check(kernel, certificate=data)
 
 
 CASES = {

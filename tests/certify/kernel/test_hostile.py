@@ -1,8 +1,14 @@
 """Hostile files: each is refused with a one-line reason, never accepted and never a crash."""
 
+import re
+
 import pytest
 
-from .hostile import CASES, EXAMPLE
+from tlverify.certify import kernel as trusted
+from tlverify.certify.fast import fast
+from tlverify.certify.interval import interval
+
+from .hostile import CASES, CERTIFICATES, EXAMPLE
 from .laws import load
 
 kernel = load()
@@ -15,6 +21,16 @@ def test_the_example_itself_is_accepted():
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_refused(case):
     case(kernel)
+
+
+@pytest.mark.parametrize("name", ["fast", "interval"])
+@pytest.mark.parametrize("case", CERTIFICATES)
+def test_certificates_are_refused_in_every_arithmetic(name, case):
+    program = trusted.read_program(EXAMPLE["graph"], EXAMPLE["parameters"])
+    arithmetic = {"fast": fast, "interval": interval}[name]()
+    certificate, reason = CERTIFICATES[case]
+    with pytest.raises((trusted.Rejected, trusted.Malformed), match=re.escape(reason)):
+        trusted.check_with(program, EXAMPLE["claim"], certificate, arithmetic)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,10 @@ class Matrix:
                     flat[row * matrix.columns + index] += c
         rounded, self.unit = flat, 0.0
         if matrix.inexact:
-            rounded = [int(float(v)) for v in flat]
+            try:
+                rounded = [int(float(v)) for v in flat]
+            except OverflowError:
+                raise Rejected("interval", "a weight is too large for float64") from None
             off = max(abs(v - w) for v, w in zip(flat, rounded, strict=True)) + 1
             self.unit = float(numpy.ldexp(float(off) * SLACK, matrix.exponent))
         self.weight = as_floats(rounded, matrix.exponent, "a weight").reshape(shape)

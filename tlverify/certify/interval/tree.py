@@ -31,8 +31,8 @@ from tlverify.certify.interval.engine import (
 from tlverify.certify.kernel.backward import SLOPE_BITS
 from tlverify.certify.kernel.errors import Rejected
 from tlverify.certify.kernel.program import error_of
-from tlverify.certify.kernel.proof import Disjunct, Goal, Machine
-from tlverify.certify.kernel.reader import fields
+from tlverify.certify.kernel.proof import Disjunct, Goal, Machine, once
+from tlverify.certify.kernel.reader import fields, items
 from tlverify.certify.kernel.tree import Tree, combination, read_tree
 from tlverify.certify.leaves import Bytes, Payload, Shape
 
@@ -103,13 +103,14 @@ def check_tree(machine: Machine, goal: Goal, step: Any, where: str) -> None:
 def _names(machine: Machine, goal: Goal, inner: Any, where: str) -> list[str]:
     """The values that a step of the template is about."""
     if inner["rule"] == "interval":
-        names = fields(inner, where, rule=str, nodes=list)[1]
+        names = once(items(fields(inner, where, rule=str, nodes=list)[1], str, where), where)
     else:
         names = [fields(inner, where, rule=str, node=str)[1]]
     for name in names:
-        if type(name) is not str or name not in goal.bounds or machine.program.values[name].kind == "input":
-            raise Rejected(where, f"{str(name)[:80]!r} is not a value that is computed and has bounds")
-    return list(names)
+        value = machine.program.values.get(name)  # the table has rounding errors too, which are none
+        if value is None or value.kind == "input" or name not in goal.bounds:
+            raise Rejected(where, f"{name[:80]!r} is not a value that is computed and has bounds")
+    return names
 
 
 def _cut(machine: Machine, goal: Goal, read: Tree, splits: Ints, upper: Bits, halves: Boxes) -> None:
