@@ -113,6 +113,6 @@ def test_only_free_neurons_are_branched_on():
     _, relaxation, row = prepared(0)
     nodes = random_nodes(np.random.default_rng(0), relaxation, 5)
     found = evaluate(relaxation, row.take(np.zeros(5, int)), nodes)
-    score = branch_score(relaxation, found, nodes)
+    score = branch_score(relaxation, found.a, nodes)
     assert (score[nodes.phase != 0] == -1).all()
     assert (score[nodes.phase == 0] >= 0).all()

@@ -250,17 +250,18 @@ def children(parent: Nodes, neuron: Any, a: Any) -> Nodes:
     return both
 
 
-def branch_score(relaxation: Relaxation, found: Bounds, nodes: Nodes) -> Any:
-    """How much each neuron's relaxation costs: what its upper line loses by its intercept; (batch, neurons).
+def branch_score(relaxation: Relaxation, a: Any, nodes: Nodes) -> Any:
+    """How much each neuron's relaxation costs, with the coefficients `a` on their outputs: what its upper line loses by
+    its intercept; (batch, neurons).
 
     Where no upper line is in use, what the lower lines may lose. Times what a split is worth. Negative: nothing to
     split.
     """
     splittable = (nodes.phase == 0) & relaxation.fold.splittable
-    loss = -np.minimum(found.a, 0) * relaxation.intercept
+    loss = -np.minimum(a, 0) * relaxation.intercept
     alpha = nodes.alpha * np.float32(1 / SLOPE_ONE)
     gap = np.maximum(-alpha * relaxation.fold.lower, (1 - alpha) * relaxation.fold.upper)
-    score = loss + np.float32(1e-3) * np.maximum(found.a, 0) * gap
+    score = loss + np.float32(1e-3) * np.maximum(a, 0) * gap
     return np.where(splittable, score * relaxation.fold.worth, np.float32(-1))
 
 

@@ -94,7 +94,7 @@ def _grow(
             alpha[t, s], beta[t, s], phase[t, s] = kept.alpha, kept.beta, kept.phase
             used[t, s] = (found.a > 0) & (kept.phase == 0)
             lower[t, s] = found.lower - found.error
-            score = branch_score(relaxation, found, kept)
+            score = branch_score(relaxation, found.a, kept)
             best = score.argmax(1) if neurons else np.zeros(len(t), np.intp)
             output[t, s] = found.a[np.arange(len(t)), best] if neurons else 0
             branch[t, s] = np.where(score.max(1, initial=-1) >= 0, best, -1)
