@@ -1,4 +1,4 @@
-"""Winograd convolutions: errors, the same bits on every processor and for any number of threads, where they are made."""
+"""Winograd convolutions: errors, bits on every processor and for any number of threads, where they are made."""
 
 from __future__ import annotations
 
@@ -96,16 +96,18 @@ def test_errors_are_within_the_bound(shape, target):
         np.testing.assert_array_equal(compile_graph(graph, winograd=True)(*args)[0], bits)
 
 
-def test_the_bound_is_not_idle():
-    x, weight = normal(8, 16, 16, 16), normal(16, 16, 3, 3)
-    (found,) = compile_graph(trace(convolution(1), x, weight).graph, winograd=True)(x, weight)
-    expected, bound = exactly(x, weight, 1)
-    assert (abs(found - expected) > bound / 100).any()
-    (direct,) = compile_graph(trace(convolution(1), x, weight).graph)(x, weight)
-    assert (found != direct).any()
+def test_no_contract_about_float32_covers_it():
+    """1 * 1 and zeros, which any order adds up to 1; but 1 - 2**30 is rounded here."""
+    x, weight = np.zeros((1, 16, 4, 4), np.float32), np.zeros((16, 16, 3, 3), np.float32)
+    x[0, 0, 0, 0], x[0, 0, 0, 2], weight[0, 0, 0, 0] = 1.0, 2.0**30, 1.0
+    graph = trace(convolution(0), x, weight).graph
+    (direct,), (found,) = compile_graph(graph)(x, weight), compile_graph(graph, winograd=True)(x, weight)
+    assert direct[0, 0, 0, 0] == 1.0
+    assert found[0, 0, 0, 0] == 0.0
+    near(found, x, weight, 0)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES[1::4])
 def test_threads_give_the_same_bits(shape, monkeypatch):
     monkeypatch.setattr(shares, "SMALLEST_SHARE", 1)
     monkeypatch.setattr(shares, "SMALLEST_RUN", 0)
