@@ -8,6 +8,7 @@ import pytest
 from tlverify.core import ops, trace, vjp
 from tlverify.core.native import machine, shares
 from tlverify.core.native.program import compile_graph
+from tlverify.core.native.schedule import Loop
 
 RNG = np.random.default_rng(0)
 TARGETS = {
@@ -63,7 +64,7 @@ def gradient(padding):
 def makes(program):
     """Whether the program has the 16 products of tiles."""
     return any(
-        getattr(one, "domain", ())[:1] == (16,) and one.over == (2,) for one in program.code.schedule.instructions
+        getattr(one, "domain", ())[1:2] == (16,) and one.over == (3,) for one in program.code.schedule.instructions
     )
 
 
@@ -125,6 +126,15 @@ def test_threads_give_the_same_bits(shape, monkeypatch):
         for _ in range(5):
             for a, b in zip(program(x, weight), expected, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+def test_threads_do_not_wait_for_one_another_in_between():
+    x, weight = normal(48, 16, 16, 16), normal(16, 16, 3, 3)
+    code = compile_graph(trace(convolution(1), x, weight).graph, most=2, winograd=True).code
+    products = sum(isinstance(one, Loop) and one.over == (3,) for one in code.schedule.instructions)
+    waits = sum(len(run) for run in shares.rounds(code.schedule, code.places, 2))
+    assert products >= 3
+    assert waits <= 3  # after the planes, after the kernels, and at the end
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])

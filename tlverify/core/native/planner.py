@@ -58,14 +58,15 @@ def dense(view: View) -> bool:
     return all(s or n == 1 for n, s in zip(view.shape, view.strides, strict=True))
 
 
-def plan(graph: Graph, all_products: bool = False, winograd: bool = False) -> Schedule:
+def plan(graph: Graph, all_products: bool = False, winograd: int = 0) -> Schedule:
     """The schedule of a graph that `rewrite` has been over, with the largest matrix products left to BLAS, or with all
-    that are worth a call; `winograd` is for convolutions that can be made so."""
+    that are worth a call; convolutions that can be are of Winograd's kind if
+    `winograd` is not 0, in as many shares."""
     return _Planner(graph, all_products, winograd).done()
 
 
 class _Planner(products.Maker):
-    def __init__(self, graph: Graph, all_products: bool, winograd: bool) -> None:
+    def __init__(self, graph: Graph, all_products: bool, winograd: int) -> None:
         self.all_products, self.winograd = all_products, winograd
         self.graph, self.types, self.kept = graph, graph.types, set(graph.outputs)
         self.buffers: list[Buffer] = []
@@ -454,7 +455,7 @@ class _Planner(products.Maker):
         window = convolution.Window(weight.shape[2:], node.shape[-2:], **given)
         x, weight = self.read(images), self.read(weight)
         if self.winograd and groups == 1 and winograd.applies(weight, window, node.dtype):
-            view = winograd.convolve(self, x, weight, window)
+            view = winograd.convolve(self, x, weight, window, self.winograd)
         else:
             view = convolution.convolve(self, x, weight, window, groups)
         result = self.shaped(view, node.shape)
@@ -482,7 +483,7 @@ class _Planner(products.Maker):
         weight, g = self.read(weight), self.read(g)
         images, taps, around = convolution.turned(weight, g, window, given["size"])
         if self.winograd and groups == 1 and winograd.applies(taps, around, product.dtype):
-            found = winograd.convolve(self, images, taps, around)
+            found = winograd.convolve(self, images, taps, around, self.winograd)
         else:
             found = convolution.input_gradient(self, weight, g, window, given["size"])
         return self.shaped(found, fold.shape)

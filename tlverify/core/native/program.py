@@ -102,7 +102,9 @@ def compile_code(
     """The graph as code with the given places of its inputs and outputs, for this processor and for as many threads as
     it may use unless told otherwise. With `winograd` convolutions are made by Winograd's products where they can be."""
     target = target or machine.host()
-    found = plan(rewrite(graph), winograd=winograd)
+    most = most or threads.count()
+    # A thread takes two, since axes are cut into pieces of two or more.
+    found = plan(rewrite(graph), winograd=(2 * most if most > 1 else 1) if winograd else 0)
     offsets, size = arena(found)
     constants, starts = _pool(found.constants)
     places = {buffer: (SCRATCH, offset) for buffer, offset in offsets.items()}
@@ -113,7 +115,7 @@ def compile_code(
         elif buffer.kind != "scratch":
             base, offset = bases[buffer.kind][buffer.place or 0]
             places[number] = CALLER + base, offset
-    number = shares.worthwhile(found, most or threads.count())
+    number = shares.worthwhile(found, most)
     text, names = module(found, places, target.tile, number)
     engine = machine.engine(text, target)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

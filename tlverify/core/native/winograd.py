@@ -34,70 +34,70 @@ def applies(weight: View, window: Window, dtype: str) -> bool:
     return plain and dtype == "float32" and min(weight.shape[:2]) >= FEWEST
 
 
-def convolve(maker: Maker, x: View, weight: View, window: Window) -> View:
-    """(n, out, rows, columns) from x (n, channels, height, width) and weight (out, channels, 3, 3)."""
+def convolve(maker: Maker, x: View, weight: View, window: Window, shares: int) -> View:
+    """(n, out, rows, columns) from x (n, channels, height, width) and weight (out, channels, 3, 3), in so many shares
+    at a time, which have memory of their own, so that threads that take one each need not wait for one another."""
     (n, channels), out, dtype = x.shape[:2], weight.shape[0], maker.dtype(x)
     tall, wide = (-(-count // 2) for count in window.places)
     source = planes(maker, x, Window((4, 4), (tall, wide), (2, 2), window.padding, (1, 1)))
     row = wide + 1
     count = tall * row  # positions of an image: those beyond the end of a row are computed as well, and never read
-    most = max(1, min(n, -(-TOGETHER // count)))
-    factors, tiles, products = (
-        _sixteen(maker, shape, dtype) for shape in ((out, channels), (channels, most, count), (out, most, count))
-    )
+    shares = min(shares, n)
+    most = min(n // shares, -(-TOGETHER // count))  # images of a share
+    factors = _sixteen(maker, 1, (out, channels), dtype)
+    tiles, products = (_sixteen(maker, shares, (size, most, count), dtype) for size in (channels, out))
     result = maker.new((n, out, 2 * tall, 2 * wide), dtype)
     down, right = weight.strides[2:]
-    taps = [
-        [
-            View(weight.buffer, weight.offset + i * down + j * right, (out, channels), weight.strides[:2])
-            for j in range(3)
-        ]
-        for i in range(3)
-    ]
-    _transform(maker, taps, _kernel, _places(factors, (out, channels)))
-    for start in range(0, n, most):
-        images = min(most, n - start)
-        one = (channels, images, count - 1)  # the last position has no tile
+    corners = [[weight.offset + i * down + j * right for j in range(3)] for i in range(3)]
+    taps = [[View(weight.buffer, at, (1, out, channels), (0, *weight.strides[:2])) for at in line] for line in corners]
+    _transform(maker, taps, _kernel, _places(factors, (1, out, channels)))
+    start = 0
+    while start < n:
+        parts = min(shares, n - start)
+        images = min(most, (n - start) // parts)
         image, channel, plane, _ = source.strides
-        corners = [
-            [(i % 2 * 2 + j % 2) * plane + i // 2 * row + j // 2 + source.offset + start * image for j in range(4)]
-            for i in range(4)
-        ]
-        given = [[View(source.buffer, corner, one, (channel, image, 1)) for corner in line] for line in corners]
-        _transform(maker, given, _tile, _places(tiles, one))
-        positions = images * count
+        shape = (parts, channels, images, count - 1)  # the last position has no tile
+        begin, strides = source.offset + start * image, (images * image, channel, image, 1)
+        corners = [[begin + (i % 2 * 2 + j % 2) * plane + i // 2 * row + j // 2 for j in range(4)] for i in range(4)]
+        given = [[View(source.buffer, at, shape, strides) for at in line] for line in corners]
+        _transform(maker, given, _tile, _places(tiles, shape))
+        share, _, apart, channel, *_ = tiles.strides
+        to_share, _, to_apart, to_channel, *_ = products.strides
         sum_of_products(
             maker,
-            (16, out, channels, positions),
-            View(factors.buffer, 0, (), (factors.strides[1], channels, 1, 0)),
-            View(tiles.buffer, 0, (), (tiles.strides[1], 0, most * count, 1)),
-            View(products.buffer, 0, (16, out, positions), (products.strides[1], most * count, 1)),
-            (2,),
+            (parts, 16, out, channels, images * count),
+            View(factors.buffer, 0, (), (0, factors.strides[2], channels, 1, 0)),
+            View(tiles.buffer, 0, (), (share, apart, 0, channel, 1)),
+            View(products.buffer, 0, (parts, 16, out, images * count), (to_share, to_apart, to_channel, 1)),
+            (3,),
         )
-        four = (out, images, tall, wide)
-        parts = [
-            [View(view.buffer, view.offset, four, (most * count, count, row, 1)) for view in line]
-            for line in _places(products, (out, images, count))
+        four = (parts, out, images, tall, wide)
+        made = [
+            [View(view.buffer, view.offset, four, (*view.strides[:3], row, 1)) for view in line]
+            for line in _places(products, (parts, out, images, count))
         ]
         image, channel, line, _ = result.strides
-        strides, corner = (channel, image, 2 * line, 2), start * image
-        ends = [[View(result.buffer, corner + a * line + b, four, strides) for b in range(2)] for a in range(2)]
-        _transform(maker, parts, _result, ends)
+        steps, begin = (images * image, channel, image, 2 * line, 2), start * image
+        ends = [[View(result.buffer, begin + a * line + b, four, steps) for b in range(2)] for a in range(2)]
+        _transform(maker, made, _result, ends)
+        start += parts * images
     return part(result, (0,) * 4, (n, out, *window.places), (1,) * 4)
 
 
-def _sixteen(maker: Maker, shape: Shape, dtype: str) -> View:
-    """New memory for (4, 4, *shape), so far apart that the 16 of one index do not drive each other from the cache."""
+def _sixteen(maker: Maker, shares: int, shape: Shape, dtype: str) -> View:
+    """New memory for (shares, 4, 4, *shape), so far apart that the 16 of one index do not drive each other from the
+    cache."""
     apart = -(-math.prod(shape) // PAGE) * PAGE + PAGE // 16
-    made = maker.new((16, apart), dtype)
-    return View(made.buffer, 0, (4, 4, *shape), (4 * apart, apart, *contiguous(shape)))
+    made = maker.new((shares, 16, apart), dtype)
+    return View(made.buffer, 0, (shares, 4, 4, *shape), (16 * apart, 4 * apart, apart, *contiguous(shape)))
 
 
 def _places(view: View, shape: Shape) -> list[list[View]]:
-    """The first (*shape) of (4, 4, ...), by the first two axes."""
-    down, right, *rest = view.strides
+    """The first (shares, ...) of (shares, 4, 4, ...), by the second and third axis."""
+    share, down, right, *rest = view.strides
     return [
-        [View(view.buffer, view.offset + i * down + j * right, shape, tuple(rest)) for j in range(4)] for i in range(4)
+        [View(view.buffer, view.offset + i * down + j * right, shape, (share, *rest)) for j in range(4)]
+        for i in range(4)
     ]
 
 
