@@ -60,8 +60,7 @@ def dense(view: View) -> bool:
 
 def plan(graph: Graph, all_products: bool = False, winograd: int = 0) -> Schedule:
     """The schedule of a graph that `rewrite` has been over, with the largest matrix products left to BLAS, or with all
-    that are worth a call; convolutions that can be are of Winograd's kind if
-    `winograd` is not 0, in as many shares."""
+    that are worth a call. With `winograd` shares, convolutions are made by Winograd's products where they can be."""
     return _Planner(graph, all_products, winograd).done()
 
 

@@ -103,7 +103,7 @@ def compile_code(
     it may use unless told otherwise. With `winograd` convolutions are made by Winograd's products where they can be."""
     target = target or machine.host()
     most = most or threads.count()
-    # A thread takes two, since axes are cut into pieces of two or more.
+    # Each of several threads takes two shares, since an axis is cut into pieces of two or more.
     found = plan(rewrite(graph), winograd=(2 * most if most > 1 else 1) if winograd else 0)
     offsets, size = arena(found)
     constants, starts = _pool(found.constants)

@@ -36,7 +36,7 @@ def applies(weight: View, window: Window, dtype: str) -> bool:
 
 def convolve(maker: Maker, x: View, weight: View, window: Window, shares: int) -> View:
     """(n, out, rows, columns) from x (n, channels, height, width) and weight (out, channels, 3, 3), in so many shares
-    at a time, which have memory of their own, so that threads that take one each need not wait for one another."""
+    at a time with memory of their own, so that threads need not wait for one another."""
     (n, channels), out, dtype = x.shape[:2], weight.shape[0], maker.dtype(x)
     tall, wide = (-(-count // 2) for count in window.places)
     source = planes(maker, x, Window((4, 4), (tall, wide), (2, 2), window.padding, (1, 1)))
