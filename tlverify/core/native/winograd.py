@@ -7,8 +7,8 @@ products follow, one for each place in a tile, and their results are transformed
 With N = channels + 10, u = 2**-24 and no overflow or underflow on the way, an error is at most
 N u / (1 - N u) |A'| [sum of (|G| |w| |G'|) * (|B'| |d| |B|)] |A|: kernels are rounded four times, tiles twice, sums
 once for each channel, results four times. That is more than a sum of products of inputs and weights in any order may
-be off, so no contract about float32 covers it. A result that is not finite directly is not finite here, and maybe a
-NaN where it was an infinity.
+be off, so no contract about float32 covers it. Numbers given that are not finite make the same results not finite
+as directly, maybe NaN instead of infinity.
 """
 
 from __future__ import annotations
