@@ -232,3 +232,44 @@ def test_auto(monkeypatch):
     assert "tlverify[native]" in Trainer(DENSE).train(points, steps=200).report.execution
     with pytest.raises(TlverifyError, match=r"native: it needs .*; pip install 'tlverify\[native\]'"):
         Trainer(DENSE, execution="native").train(points, steps=2)
+
+
+CONVOLUTIONAL = nn.Sequential(
+    nn.Conv2d(3, 16, 3, padding=1),
+    nn.ReLU(),
+    nn.Conv2d(16, 24, 3, padding=1),
+    nn.ReLU(),
+    nn.Flatten(-3),
+    nn.Linear(24 * 36, 3),
+)
+
+
+def test_winograd_convolutions():
+    batch = RNG.normal(size=(8, 3, 6, 6)).astype(np.float32), RNG.integers(0, 3, 8)
+    direct, expected = steps(CONVOLUTIONAL, optim.Adam(0.01), batch, "native")
+    found, told = steps(CONVOLUTIONAL, optim.Adam(0.01), batch, "native", convolution="winograd")
+    np.testing.assert_allclose(told, expected, 1e-3)
+    assert told[-1] < 0.9 * told[0]
+    leaves = [pytree.flatten(state.params)[0] for state in (found, direct)]
+    assert any((a != b).any() for a, b in zip(*leaves, strict=True))
+    stepper = Trainer(CONVOLUTIONAL, execution="native", convolution="winograd").stepper(2)
+    _, metrics = stepper(stepper.init(np.random.default_rng(0)), batch, batch)
+    np.testing.assert_allclose(metrics.loss, expected[0], 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"execution": "auto"}, "needs execution='native', found 'auto'"),
+        ({"execution": "native", "backend": "cupy"}, "needs backend='numpy', found 'cupy'"),
+        ({"execution": "native", "dtype": "float64"}, "needs dtype='float32', found 'float64'"),
+    ],
+)
+def test_winograd_where_it_is_not(settings, message):
+    with pytest.raises(TlverifyError, match=f"convolution winograd: {message}"):
+        Trainer(CONVOLUTIONAL, **settings, convolution="winograd")
+
+
+def test_unknown_convolution():
+    with pytest.raises(TlverifyError, match="convolution: expected direct or winograd, found 'fft'"):
+        Trainer(DENSE, convolution="fft")

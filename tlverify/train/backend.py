@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,16 +48,16 @@ class Backend:
     compiled: Callable[[WholeStep, Layout], WholeProgram] | None = None
 
 
-def _machine_code(whole: WholeStep, layout: Layout) -> WholeProgram:
+def _machine_code(whole: WholeStep, layout: Layout, winograd: bool = False) -> WholeProgram:
     from tlverify.train.compiled import CompiledStep  # it needs llvmlite
 
-    return CompiledStep(whole, layout)
+    return CompiledStep(whole, layout, winograd)
 
 
-def _accumulated(gradient: WholeStep, update: WholeStep, layout: Layout) -> SeveralProgram:
+def _accumulated(gradient: WholeStep, update: WholeStep, layout: Layout, winograd: bool = False) -> SeveralProgram:
     from tlverify.train.compiled import AccumulatedStep
 
-    return AccumulatedStep(gradient, update, layout)
+    return AccumulatedStep(gradient, update, layout, winograd)
 
 
 def _recorded(whole: WholeStep, layout: Layout) -> WholeProgram:
@@ -81,4 +82,6 @@ def _cupy() -> Backend:
 
 
 HOST = Backend(np.asarray, Host, _machine_code, _accumulated, PlannedStep)
+WINOGRAD = replace(HOST, native=partial(_machine_code, winograd=True), several=partial(_accumulated, winograd=True))
+"""The host, with convolutions by Winograd's products in native execution"""
 BACKENDS: Mapping[str, Callable[[], Backend]] = {"numpy": lambda: HOST, "cupy": _cupy}

@@ -32,10 +32,10 @@ class CompiledStep:
     whether it can: where a step is one function for one thread.
     """
 
-    def __init__(self, whole: WholeStep, layout: Layout):
+    def __init__(self, whole: WholeStep, layout: Layout, winograd: bool = False):
         self.whole, self.layout, self._lock = whole, layout, threading.Lock()
         self._numbers, self._loss = aligned(8 * whole.count), aligned(8).view(whole.loss_type)[:1]
-        self.code = code = compile_code(whole.graph, whole.inputs, whole.outputs)
+        self.code = code = compile_code(whole.graph, whole.inputs, whole.outputs, winograd=winograd)
         code.table[CALLER + LOSS], code.table[CALLER + NUMBERS] = address(self._loss), address(self._numbers)
         self.reads = whole.read(code.reads)
         # The record: old and new state, rate, and small inputs, which takes less time than to ask where they lie.
@@ -126,8 +126,8 @@ class AccumulatedStep:
 
     scans = False
 
-    def __init__(self, gradient: WholeStep, update: WholeStep, layout: Layout):
-        self._gradient, self._update = CompiledStep(gradient, layout), CompiledStep(update, layout)
+    def __init__(self, gradient: WholeStep, update: WholeStep, layout: Layout, winograd: bool = False):
+        self._gradient, self._update = CompiledStep(gradient, layout, winograd), CompiledStep(update, layout)
         self._sums = CALLER + GIVEN + len(gradient.given)  # and behind it the buffers
         self._zeros, self._lock = aligned(layout.size), threading.Lock()
         self._zeros[...] = 0

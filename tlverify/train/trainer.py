@@ -12,7 +12,7 @@ import numpy as np
 from tlverify.core import native, nn, pytree
 from tlverify.graph import FLOATS, ShapeError, TlverifyError
 from tlverify.train import losses, optim
-from tlverify.train.backend import BACKENDS
+from tlverify.train.backend import BACKENDS, WINOGRAD
 from tlverify.train.callbacks import Callbacks, EarlyStopping
 from tlverify.train.checkpoint import Checkpoints, Saved
 from tlverify.train.chunks import Chunks
@@ -54,8 +54,9 @@ class Trainer:
     `backend` is numpy or cupy. With `execution="eager"` the graph of a step runs node by node, and the first value
     that is not finite is named at once; "compiled" runs it as one plan of NumPy or CuPy; "native" makes machine code
     of the whole step, optimizer included (extra `native`; on cupy kernels in one CUDA graph). "auto" is native for a
-    training of 200 steps or more on numpy where it can be, else compiled; the report says which, and why. See
-    docs/execution.md.
+    training of 200 steps or more on numpy where it can be, else compiled; the report says which, and why. With
+    "native" on numpy, `convolution="winograd"` takes Winograd's F(2x2, 3x3) for convolutions in float32 of 3x3, with
+    stride 1 and 16 channels or more on both sides: faster, with larger errors. See docs/execution.md.
     """
 
     model: nn.Layer
@@ -66,17 +67,22 @@ class Trainer:
     dtype: str = "float32"
     backend: Literal["numpy", "cupy"] = "numpy"
     execution: Literal["auto", "native", "compiled", "eager"] = "auto"
+    convolution: Literal["direct", "winograd"] = "direct"
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise TlverifyError(f"Trainer: task: expected {', '.join(TASKS[:-1])} or custom, found {self.task!r}")
         if self.task == "custom" and self.loss is None:
             raise TlverifyError("Trainer: the task custom needs a loss, as in loss=lambda outputs, targets: ...")
-        for name, known in (("dtype", FLOATS), ("backend", BACKENDS), ("execution", EXECUTIONS)):
+        choices = {"dtype": FLOATS, "backend": BACKENDS, "execution": EXECUTIONS, "convolution": CONVOLUTIONS}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise TlverifyError(f"Trainer: {name}: expected {' or '.join(known)}, found {found!r}")
-
+        if self.convolution == "winograd":
+            for name, needed in (("execution", "native"), ("backend", "numpy"), ("dtype", "float32")):
+                if (found := getattr(self, name)) != needed:
+                    raise TlverifyError(f"Trainer: convolution winograd: needs {name}={needed!r}, found {found!r}")
         if isinstance(self.model, type):
             name = self.model.__name__
             raise TlverifyError(
@@ -112,7 +118,7 @@ class Trainer:
             schedule,
             self.seed,
             self.dtype,
-            BACKENDS[self.backend](),
+            WINOGRAD if self.convolution == "winograd" else BACKENDS[self.backend](),
             *self._execution(total),
         )
 
@@ -271,6 +277,7 @@ class Trainer:
 
 
 EXECUTIONS = ("auto", "native", "compiled", "eager")
+CONVOLUTIONS = ("direct", "winograd")
 AUTO_STEPS = 200  # from which machine code is worth the time to make it
 
 

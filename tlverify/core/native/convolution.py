@@ -105,7 +105,7 @@ def convolve(maker: Maker, x: View, weight: View, window: Window, groups: int) -
     result = maker.new((n, out, rows * width), maker.dtype(x))
     o, c = weight.strides[:2]
     image, channel = source.strides[:2]
-    _sum_of_products(
+    sum_of_products(
         maker,
         (n, groups, filters, inner, len(shifts), count),
         View(weight.buffer, weight.offset, (), (0, o * filters, o, c, tuple(kernel), 0)),
@@ -152,7 +152,7 @@ def input_gradient(maker: Maker, weight: View, g: View, window: Window, size: Sh
         count = (high_here - 1) * wide + wide_here
         result = maker.new((n, groups, inner, high_here * wide), maker.dtype(g))
         group, channel, one = weight.strides[0], weight.strides[1], weight.strides[4]
-        _sum_of_products(
+        sum_of_products(
             maker,
             (n, groups, inner, filters, len(taps), count),
             View(weight.buffer, weight.offset, (), (0, group, channel, one, kernel, 0)),
@@ -170,6 +170,20 @@ def input_gradient(maker: Maker, weight: View, g: View, window: Window, size: Sh
     return total
 
 
+def turned(weight: View, g: View, window: Window, size: Shape) -> tuple[View, View, Window]:
+    """The gradient by the input, with stride 1 and one group, as a convolution: of g (n, filters, rows, columns), with
+    the weight (channels, filters, kh, kw) whose taps are in reverse."""
+    n, _, filters, rows, columns = g.shape
+    _, inner, kh, kw, _ = weight.shape
+    _, channel, row, column, one = weight.strides
+    corner = weight.offset + (kh - 1) * row + (kw - 1) * column
+    kernel = View(weight.buffer, corner, (inner, filters, kh, kw), (channel, one, -row, -column))
+    reach = [(k - 1) * d for k, d in zip(window.kernel, window.dilation, strict=True)]
+    padding = tuple(most - p for most, p in zip(reach * 2, window.padding, strict=True))
+    around = Window(window.kernel, size, window.stride, padding, window.dilation)
+    return View(g.buffer, g.offset, (n, filters, rows, columns), (g.strides[0], *g.strides[2:])), kernel, around
+
+
 def weight_gradient(maker: Maker, g: View, x: View, window: Window, groups: int) -> View:
     """(groups, filters, channels / groups, kh, kw) from g (n, groups, filters, rows, columns) and x (n, channels,
     height, width): summed over one image after another."""
@@ -183,7 +197,7 @@ def weight_gradient(maker: Maker, g: View, x: View, window: Window, groups: int)
     maker.fill(0.0, result)
     image, channel = source.strides[:2]
     s = turned.strides
-    _sum_of_products(
+    sum_of_products(
         maker,
         (n, groups, inner, len(shifts), rows, columns, filters),
         View(source.buffer, source.offset, (), (image, channel * inner, channel, shifts, width, 1, 0)),
@@ -197,7 +211,7 @@ def weight_gradient(maker: Maker, g: View, x: View, window: Window, groups: int)
     return View(whole.buffer, 0, *_axes(whole, (0, 4, 1, 2, 3)))
 
 
-def _sum_of_products(
+def sum_of_products(
     maker: Maker, domain: Shape, left: View, right: View, result: View, over: tuple[int, ...], accumulate: bool = False
 ) -> None:
     for view in (left, right):

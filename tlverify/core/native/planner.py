@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlverify.core.native import convolution, products
+from tlverify.core.native import convolution, products, winograd
 from tlverify.core.native.functions import ELEMENTWISE, FLOATS
 from tlverify.core.native.schedule import (
     Buffer,
@@ -58,15 +58,15 @@ def dense(view: View) -> bool:
     return all(s or n == 1 for n, s in zip(view.shape, view.strides, strict=True))
 
 
-def plan(graph: Graph, all_products: bool = False) -> Schedule:
+def plan(graph: Graph, all_products: bool = False, winograd: int = 0) -> Schedule:
     """The schedule of a graph that `rewrite` has been over, with the largest matrix products left to BLAS, or with all
-    that are worth a call."""
-    return _Planner(graph, all_products).done()
+    that are worth a call. With `winograd` shares, convolutions are made by Winograd's products where they can be."""
+    return _Planner(graph, all_products, winograd).done()
 
 
 class _Planner(products.Maker):
-    def __init__(self, graph: Graph, all_products: bool) -> None:
-        self.all_products = all_products
+    def __init__(self, graph: Graph, all_products: bool, winograd: int) -> None:
+        self.all_products, self.winograd = all_products, winograd
         self.graph, self.types, self.kept = graph, graph.types, set(graph.outputs)
         self.buffers: list[Buffer] = []
         self.instructions: list[Instruction] = []
@@ -452,9 +452,12 @@ class _Planner(products.Maker):
         given = dict(attributes(node))
         groups = given.pop("groups")
         window = convolution.Window(weight.shape[2:], node.shape[-2:], **given)
-        view = convolution.convolve(self, self.read(images), self.read(weight), window, groups)
-        result = reshaped(view, node.shape)
-        assert result is not None
+        x, weight = self.read(images), self.read(weight)
+        if self.winograd and groups == 1 and winograd.applies(weight, window, node.dtype):
+            view = winograd.convolve(self, x, weight, window, self.winograd)
+        else:
+            view = convolution.convolve(self, x, weight, window, groups)
+        result = self.shaped(view, node.shape)
         bias = broadcast(self.shaped(self.value(node.inputs[2]), (node.shape[-3], 1, 1)), node.shape)
         work = Work("add", (result, bias), node.shape, node.dtype, node.dtype)
         if self.joins(node):
@@ -476,7 +479,12 @@ class _Planner(products.Maker):
         weight = self.shaped(weight, (groups, depth // math.prod(kernel), *kernel, filters))
         g = self.shaped(g, (n, groups, filters, *places))
         window = convolution.Window(kernel, places, given["stride"], given["padding"], given["dilation"])
-        found = convolution.input_gradient(self, self.read(weight), self.read(g), window, given["size"])
+        weight, g = self.read(weight), self.read(g)
+        images, taps, around = convolution.turned(weight, g, window, given["size"])
+        if self.winograd and groups == 1 and winograd.applies(taps, around, product.dtype):
+            found = winograd.convolve(self, images, taps, around, self.winograd)
+        else:
+            found = convolution.input_gradient(self, weight, g, window, given["size"])
         return self.shaped(found, fold.shape)
 
     def weight_gradient(self, product: Node) -> View | None:

@@ -97,11 +97,14 @@ def compile_code(
     outputs: Sequence[Place],
     target: machine.Target | None = None,
     most: int | None = None,
+    winograd: bool = False,
 ) -> Code:
     """The graph as code with the given places of its inputs and outputs, for this processor and for as many threads as
-    it may use unless told otherwise."""
+    it may use unless told otherwise. With `winograd` convolutions are made by Winograd's products where they can be."""
     target = target or machine.host()
-    found = plan(rewrite(graph))
+    most = most or threads.count()
+    # Each of several threads takes two shares, since an axis is cut into pieces of two or more.
+    found = plan(rewrite(graph), winograd=(2 * most if most > 1 else 1) if winograd else 0)
     offsets, size = arena(found)
     constants, starts = _pool(found.constants)
     places = {buffer: (SCRATCH, offset) for buffer, offset in offsets.items()}
@@ -112,7 +115,7 @@ def compile_code(
         elif buffer.kind != "scratch":
             base, offset = bases[buffer.kind][buffer.place or 0]
             places[number] = CALLER + base, offset
-    number = shares.worthwhile(found, most or threads.count())
+    number = shares.worthwhile(found, most)
     text, names = module(found, places, target.tile, number)
     engine = machine.engine(text, target)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -162,8 +165,10 @@ class Program:
         return tuple(outputs)
 
 
-def compile_graph(graph: Graph, target: machine.Target | None = None, most: int | None = None) -> Program:
+def compile_graph(
+    graph: Graph, target: machine.Target | None = None, most: int | None = None, winograd: bool = False
+) -> Program:
     """The graph as a function of arrays, as code for this processor and its threads unless told otherwise."""
     count = len(graph.inputs)
     outputs = [(count + i, 0) for i in range(len(graph.outputs))]
-    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs, target, most))
+    return Program(compile_code(graph, [(i, 0) for i in range(count)], outputs, target, most, winograd))
