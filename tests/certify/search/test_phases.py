@@ -10,7 +10,7 @@ import pytest
 from tlverify.certify import kernel
 from tlverify.certify.search import phase_split, phases
 from tlverify.certify.search.bounding import Samples, tighten
-from tlverify.certify.search.dual import Relaxation
+from tlverify.certify.search.dual import Nodes, Relaxation, children, evaluate
 from tlverify.certify.search.emit import Steps
 from tlverify.certify.search.fold import single
 from tlverify.certify.search.goals import goals_of, refutation
@@ -78,6 +78,31 @@ def test_without_a_limit_of_nodes_nothing_is_given_up(monkeypatch):
     row = single(refutation(case.folding, goals_of(case.layers, case.claim)[0]))
     assert phase_split.refute(relaxation, row, 1000.0, lambda: False).tree is None
     assert phase_split.refute(relaxation, row, np.inf, lambda: False).tree is not None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hard_nodes_are_split_where_halves_begin_with_the_best_bounds(monkeypatch, seed):
+    case = setup(seed, depth=4, width=18, above=1.0)
+    relaxation = Relaxation.of(case.folding.fold())
+    row = single(refutation(case.folding, goals_of(case.layers, case.claim)[0]))
+    rng = np.random.default_rng(seed)
+    root = relaxation.root(20)
+    nodes = Nodes(root.alpha, root.beta, rng.choice([-1, 0, 0, 1], root.phase.shape).astype(np.int8))
+    nodes.phase[0] = 1  # nothing is left to be split
+    a, every = evaluate(relaxation, row, nodes).a, np.arange(20)
+
+    def chosen(hard):
+        monkeypatch.setattr(phase_split, "HARD", hard)
+        neuron = phase_split._choose(relaxation, row, nodes, a)
+        open_ = (nodes.phase == 0) & relaxation.fold.splittable
+        assert ((neuron < 0) == ~open_.any(1)).all()
+        assert open_[every, neuron][neuron >= 0].all()
+        halves = evaluate(relaxation, row, children(nodes, neuron, a[every, neuron]), gradient=False).lower
+        return np.minimum(halves, 0).reshape(2, 20).sum(0)[1:]
+
+    one, two = chosen(10**6), chosen(0)
+    assert (two >= one).all()
+    assert (two > one).any()
 
 
 def test_a_deadline_ends_the_search_with_the_best_bound():

@@ -26,7 +26,8 @@ THOROUGH = Ascent(80, 1.0, 0.98)  # by which multipliers may grow as much as pha
 SETTLED = Ascent(4)  # of a leaf that cannot be split, from where its linear program ended,
 STUCK = Ascent(200)  # and if it is still open
 ROOM = 1024  # leaves for which the first arrays have room
-TRIED = 8  # neurons of those with the highest scores, before a node is split by one
+HARD = 32  # fixed phases from which on a split is chosen with care, from
+TRIED = 8  # neurons
 CANDIDATES = 4  # minimising corners of a batch that are tried as counterexamples: of each
 OFTEN = 4096  # of the first nodes, and then
 SELDOM = 8  # of every so many
@@ -116,22 +117,23 @@ def _grown(row: Any, size: int, room: int) -> Any:
 
 
 def _choose(relaxation: Relaxation, row: Rows, nodes: Nodes, a: Any) -> Any:
-    """The neuron by which each node is to be split, -1 if there is none: of the TRIED best by their scores, the one
-    whose halves have the best bounds to begin with (filtered smart branching, De Palma et al. 2021). `a` (batch,
-    neurons) is the coefficient on each neuron's output."""
+    """The neuron by which each node is to be split, -1 if there is none: the one with the best score, or in hard nodes
+    of the TRIED best the one whose halves have the best bounds to begin with (filtered smart branching, De Palma et al.
+    2021). `a` (batch, neurons) is the coefficient on each neuron's output."""
     score = branch_score(relaxation, a, nodes)
-    count, neurons = score.shape
-    tried = 1 if relaxation.fold.wires is not None else min(TRIED, neurons)  # machine code bounds a node in less time
-    if not count or not neurons:
-        return np.full(count, -1)
-    every, best, most = np.arange(count), score.argmax(1), np.full(count, -np.inf, np.float32)
-    first = np.argpartition(-score, tried - 1, 1)[:, :tried]
-    for neuron in first.T if tried > 1 else ():
-        halves = evaluate(relaxation, row, children(nodes, neuron, a[every, neuron]), gradient=False).lower
-        value = np.minimum(halves, 0).reshape(2, count).sum(0)  # above 0 there is nothing more to gain
-        better = (value > most) & (score[every, neuron] >= 0)
-        best, most = np.where(better, neuron, best), np.where(better, value, most)
-    return np.where(score[every, best] >= 0, best, -1)
+    if not score.size:
+        return np.full(len(score), -1)
+    best = score.argmax(1)
+    hard = np.flatnonzero((nodes.phase != 0).sum(1) >= HARD)
+    if relaxation.fold.wires is None and len(hard):  # machine code bounds a node in less time than this takes
+        own, tried = nodes.take(hard), min(TRIED, score.shape[1])
+        most = np.full(len(hard), -np.inf, np.float32)
+        for neuron in np.argpartition(-score[hard], tried - 1, 1)[:, :tried].T:
+            halves = evaluate(relaxation, row, children(own, neuron, a[hard, neuron]), gradient=False).lower
+            value = np.minimum(halves, 0).reshape(2, len(hard)).sum(0)  # above 0 there is nothing more to gain
+            better = (value > most) & (score[hard, neuron] >= 0)
+            best[hard], most = np.where(better, neuron, best[hard]), np.where(better, value, most)
+    return np.where(score[np.arange(len(best)), best] >= 0, best, -1)
 
 
 def refute(
