@@ -102,7 +102,7 @@ def test_conjunctions_are_refuted_together():
 def test_verdicts_on_both_sides_of_what_is_reached(seed):
     graph = net(3, 6, 6, 1, seed=seed)
     top = extremes(graph)[1]
-    (result,) = certify(graph, [claim(graph, [at_least(graph, top)])], seed=seed)
+    (result,) = certify(graph, [claim(graph, [at_least(graph, top - Fraction(1, 1024))])], seed=seed)
     assert result.verdict == "falsified"
     assert result.witness is not None
     (result,) = certify(graph, [claim(graph, [at_least(graph, 3 * abs(top) + 10)])], seed=seed)

@@ -119,7 +119,7 @@ def explore(engine: Engine, search: Search, sharing: Sharing | None = None) -> I
             if len(engine):
                 points = engine.advance()
                 search.leaves, leaves = search.leaves + engine.leaves - leaves, engine.leaves
-                if points is not None and (len(engine) or elsewhere):  # or the claim holds
+                if points is not None and (len(engine) or elsewhere or engine.stuck):  # otherwise the claim holds
                     yield points
             if crew is not None and time.perf_counter() - begin > ALONE:
                 yield from crew.collect(engine)
