@@ -163,7 +163,7 @@ def machine_code_of(root: Root, chain: Chain, boxes: Floats) -> Callable[[], Flo
     @numba.njit
     def many(network: Any, room: Any, boxes: Any, whole: Any, found: Any) -> None:
         shape, weights, biases, errors, conjuncts, _, _ = network
-        alive, slopes, space, seen, R, C, _, _, planes, shares, either, _, _, _, table = room
+        alive, slopes, space, seen, R, C, _, _, planes, shares, either, _, _, _, _, table = room
         n, before = boxes.shape[2], conjuncts.shape[1] - 1
         for part in range(len(boxes)):
             table[:] = whole
@@ -221,7 +221,7 @@ def boxes_case(data: Path, path: Path, deep: bool = False) -> tuple[int, dict[st
     save(layers_of(program), output, lower, upper, path)
     every, size = np.arange(len(lower)), program.values[output].size
     start = {output: np.repeat(np.eye(size)[:, None], len(lower), 1)}
-    whole: Boxes = root.boxes.part(slice(None))
+    whole: Boxes = root.boxes.part(np.zeros(1, dtype=np.intp))
     for layer in root.layers:
         rebound(root.network, root.reaches, whole, layer)
 
