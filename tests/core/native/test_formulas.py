@@ -49,7 +49,17 @@ TREES = st.recursive(
     LEAVES,
     lambda inner: st.tuples(st.sampled_from(list(OPERATIONS)), inner, inner) | st.tuples(st.just("minus"), inner),
     max_leaves=8,
-)
+).filter(lambda tree: not towering(tree))
+
+
+def towering(tree, below=False):
+    """Whether there is a power of powers, or one by a large number: Python's integers would grow without end."""
+    if not isinstance(tree, tuple):
+        return False
+    power = tree[0] == "**"
+    if power and (below or isinstance(tree[2], tuple) or text_of(tree[2]) == "n"):
+        return True
+    return any(towering(part, below or power) for part in tree[1:])
 
 
 def built(tree):
