@@ -98,7 +98,7 @@ def test_instances_of_equal_content_keep_their_names(run, tmp_path):
 def slow_folder(folder: Path) -> Path:
     """Instances that take a worker a while each: many regions to prove one by one."""
     path = make_folder(folder, ("holds",))
-    regions = "".join(f"(and (>= X_0 {k}) (<= X_0 {k + 1}) (>= X_1 -2) (<= X_1 -1))" for k in range(90))
+    regions = "".join(f"(and (>= X_0 {k / 8}) (<= X_0 {k / 8 + 1}) (>= X_1 -2) (<= X_1 -1))" for k in range(400))
     for number in range(5):
         bad = f"(assert (or {regions})) (assert (>= Y_1 {number + 1}))"
         (folder / f"slow{number}.vnnlib").write_text(HEADER + box("0", "99") + bad)
